@@ -1,0 +1,69 @@
+# Everything a contributor runs. Only Python 3.11 or later is needed; the rest is installed in .venv.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint format generate lock clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+GENERATE := $(BIN)/python protos/generate.py
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject.toml --quiet \
+	--universal --python-version 3.11 --generate-hashes --no-annotate $(ARGS)
+
+# What `buf breaking` compares with is the last landed commit: where this branch left origin/main. On
+# main itself, as in a clean clone, that is HEAD: its parent may be any unfinished step of a series.
+BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null || git rev-parse --verify --quiet HEAD)
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY)  ## install Patron and its tools in .venv, if anything changed
+
+$(READY): requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup  ## serve, with databases of its own (ARGS: options of `patron serve`)
+	$(BIN)/patron serve $(ARGS)
+
+demo: setup  ## import real purchases and show the analytics (ARGS: options of `patron demo`)
+	$(BIN)/patron demo $(ARGS)
+
+test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
+	$(BIN)/pytest -m 'not slow' --cov --cov-report=term $(ARGS)
+
+lint: setup  ## check style, types, imports, the contract and the generated code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format protos --diff --exit-code
+	@mkdir -p build
+	@if git archive --output build/landed.tar '$(BASE)' buf.yaml 'protos/*.proto' 2>/dev/null; then \
+		echo 'buf breaking, against $(BASE)'; \
+		$(BIN)/buf breaking --against build/landed.tar; \
+	else \
+		echo 'buf breaking: skipped, the last landed commit has no protos to compare with'; \
+	fi
+	$(GENERATE) build/gen
+	@diff -rq -x __pycache__ build/gen protos/gen || { echo 'protos/gen is stale: make generate'; exit 1; }
+
+format: setup  ## format the code and the contract
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+	$(BIN)/buf format protos --write
+
+generate: setup  ## generate the Python code of the contract into protos/gen
+	$(GENERATE) protos/gen
+
+lock: setup  ## pin the dependencies with hashes (ARGS=--upgrade: in their newest versions)
+	$(COMPILE) --extra server --group dev --output-file requirements/dev.txt
+	$(COMPILE) --extra server --constraints requirements/dev.txt --output-file requirements/server.txt
+
+clean:  ## remove caches and build output; .venv and the data in .patron stay
+	rm -rf build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find domain server tests protos -name __pycache__ -prune -exec rm -rf {} +

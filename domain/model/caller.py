@@ -1,0 +1,42 @@
+"""Who calls, and for how long they wait."""
+
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.errors import DeadlineExceededError, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified token says."""
+
+    merchant_id: UUID
+    subject: str
+    """Who acts for the merchant; an opaque name of the token's issuer."""
+    scopes: frozenset[str]
+    expires_at: float
+    """When the token ends, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One call's caller."""
+
+    merchant_id: UUID
+    subject: str
+    deadline: float | None = None
+    """When the caller stops waiting, on `time.monotonic`'s clock; None: never."""
+
+    def remaining(self) -> float | None:
+        """Return how many seconds the caller still waits; None: for ever.
+
+        Raises:
+            DeadlineExceededError: The deadline is over.
+        """
+        if self.deadline is None:
+            return None
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise DeadlineExceededError(Reason.DEADLINE_EXCEEDED, "the deadline is over")
+        return remaining

@@ -1,0 +1,1 @@
+"""What callers can ask for, one class for each kind of resource."""

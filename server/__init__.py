@@ -1,0 +1,1 @@
+"""The gRPC service: handlers, interceptors, storage, cache and the command line."""

@@ -1,0 +1,168 @@
+"""Transactions on PostgreSQL, each of one merchant."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import asyncpg
+
+from domain.errors import Reason, UnavailableError
+from domain.model.caller import Caller
+from server.storage import migrate
+from server.storage.errors import StorageError, merchant_unknown, translated
+from server.storage.statements import Statement
+
+READ: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""One snapshot for all that a report reads."""
+WRITE: Final = "ISOLATION LEVEL READ COMMITTED"
+"""A statement sees what the lock before it waited for."""
+
+if TYPE_CHECKING:
+    # Generic in the stubs alone.
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+
+_ROLE: Final = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+
+
+class Transaction:
+    """An open transaction of one merchant."""
+
+    def __init__(self, connection: "Connection", caller: Caller) -> None:
+        self._connection = connection
+        self._merchant_id = caller.merchant_id
+
+    async def fetch(
+        self, statement: Statement, values: Mapping[str, Any] | None = None
+    ) -> list[asyncpg.Record]:
+        """Run a statement with the parameter `merchant_id` and these, and return its rows."""
+        arguments = statement.arguments({"merchant_id": self._merchant_id, **(values or {})})
+        return await self._connection.fetch(statement.sql, *arguments)
+
+    async def fetch_own(
+        self, statement: Statement, values: Mapping[str, Any]
+    ) -> list[asyncpg.Record]:
+        """Return the rows of a statement that has at least one for every merchant.
+
+        Raises:
+            PermissionDeniedError: The caller's merchant is not known.
+        """
+        rows = await self.fetch(statement, values)
+        if not rows:
+            raise merchant_unknown()
+        return rows
+
+
+class Database:
+    """A pool of connections of the serving role."""
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, acquire_timeout: float, lock_timeout: float
+    ) -> None:
+        self._pool = pool
+        self._acquire_timeout = acquire_timeout
+        self._lock_timeout = lock_timeout
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, url: str, *, pool_size: int, lock_timeout: float, acquire_timeout: float = 5.0
+    ) -> AsyncIterator[Self]:
+        """Connect, check that it is safe to serve from, and close at the end.
+
+        Args:
+            url: The database, with a role that row-level security applies to.
+            pool_size: How many connections to keep at most.
+            lock_timeout: How long a statement waits for a lock at most, in seconds.
+            acquire_timeout: How long a call waits for a connection at most, in seconds.
+
+        Raises:
+            StorageError: The role can bypass row-level security, or the schema is another one.
+            OSError: The database cannot be reached.
+        """
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            reset=_reset,
+            server_settings={
+                "application_name": "patron",
+                "idle_in_transaction_session_timeout": "30s",
+                "jit": "off",
+            },
+        )
+        async with pool:
+            await _check(pool)
+            yield cls(pool, acquire_timeout=acquire_timeout, lock_timeout=lock_timeout)
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life; raises when there is none."""
+        with translated():
+            await self._pool.execute("SELECT 1", timeout=self._acquire_timeout)
+
+    @asynccontextmanager
+    async def transaction(self, caller: Caller, mode: str) -> AsyncIterator[Transaction]:
+        """Run the body in one transaction, in which only the caller's merchant can be seen.
+
+        It is committed when the body ends and rolled back when it raises. Its statements end with
+        the caller's deadline.
+
+        Raises:
+            PatronError: As `translated` says, or no connection was free in time.
+            WriteConflictError: The transaction may be run again.
+        """
+        with translated():
+            connection = await self._acquire(caller)
+            try:
+                await connection.execute(self._begin(caller, mode))
+                try:
+                    yield Transaction(connection, caller)
+                except BaseException:
+                    await connection.execute("ROLLBACK")
+                    raise
+                await connection.execute("COMMIT")
+            finally:
+                await self._pool.release(connection)
+
+    async def _acquire(self, caller: Caller) -> "Connection":
+        remaining = caller.remaining()
+        wait = self._acquire_timeout if remaining is None else min(remaining, self._acquire_timeout)
+        try:
+            return await self._pool.acquire(timeout=wait)
+        except TimeoutError as error:
+            raise UnavailableError(
+                Reason.DEPENDENCY_UNAVAILABLE, "no database connection was free in time"
+            ) from error
+
+    def _begin(self, caller: Caller, mode: str) -> str:
+        """Return the statements that open a transaction, in one message to save round trips."""
+        remaining = caller.remaining()
+        lock = self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
+        statement = 0 if remaining is None else max(1, int(remaining * 1000))
+        return (
+            f"BEGIN {mode};"
+            f"SET LOCAL patron.merchant = '{caller.merchant_id}';"
+            f"SET LOCAL lock_timeout = {max(1, int(lock * 1000))};"
+            f"SET LOCAL statement_timeout = {statement}"
+        )
+
+
+async def _reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave a connection to its next user; all settings were local to its transaction."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+async def _check(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    if await pool.fetchval(_ROLE):
+        raise StorageError(
+            "The role of PATRON_DATABASE_URL is a superuser or has BYPASSRLS: merchants would not "
+            "be kept apart. Serve with a member of patron_serving."
+        )
+    stored = await migrate.stored_revision(pool)
+    if stored != migrate.head():
+        raise StorageError(
+            f"The schema is at revision {stored}, this release needs {migrate.head()}: run "
+            "`patron db migrate`."
+        )

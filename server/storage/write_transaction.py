@@ -1,0 +1,109 @@
+"""What one write reads and changes."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.model.bill import Bill
+from domain.model.customer import Customer
+from domain.model.ledger import Account
+from domain.model.merchant import Merchant
+from domain.ports import BillReference, Posting, Resolved
+from server.storage import bills, customers
+from server.storage.changes import REMEMBER, AuditRecord, audit_arguments
+from server.storage.database import Transaction
+from server.storage.posting import POST, posting_arguments
+from server.storage.records import to_bill, to_customer
+from server.storage.resolution import (
+    ACCOUNTS,
+    RESOLVE,
+    resolve_arguments,
+    to_accounts,
+    to_resolved,
+)
+from server.storage.statements import Statement
+
+_REMEMBER = Statement(REMEMBER)
+
+
+class PostgresWriteTransaction:
+    """One write of one merchant, whose row it holds; a `domain.ports.WriteTransaction`."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        *,
+        merchant: Merchant,
+        next_bill_number: int,
+        request_id: UUID | None,
+        actor: str,
+        now: datetime,
+    ) -> None:
+        self.merchant = merchant
+        self.revision = merchant.revision.number + 1
+        self.next_bill_number = next_bill_number
+        self.reached = merchant.revision.number
+        """The number of the merchant's revision after what was written so far."""
+        self._transaction = transaction
+        self._request_id = request_id
+        self._actor = actor
+        self._now = now
+
+    async def find_customers(
+        self, customer_id: UUID | None, phone: str, external_id: str
+    ) -> list[tuple[Customer, bytes]]:
+        values = {
+            "customer_id": customer_id,
+            "phone": phone or None,
+            "external_id": external_id or None,
+        }
+        rows = await self._transaction.fetch(customers.FIND, values)
+        return [(to_customer(row), row["digest"]) for row in rows]
+
+    async def insert_customer(self, customer: Customer, digest: bytes) -> None:
+        audit = AuditRecord("customer.create", customer.id, after=_json(customer))
+        values = customers.creation_arguments([(customer, digest)])
+        await self._change(customers.INSERT, values | audit_arguments([audit]), customer)
+
+    async def update_customer(self, before: Customer, after: Customer) -> None:
+        audit = AuditRecord("customer.update", after.id, _json(before), _json(after))
+        values = customers.update_arguments(before, after)
+        await self._change(customers.UPDATE, values | audit_arguments([audit]), after)
+
+    async def resolve(self, references: Sequence[BillReference]) -> list[Resolved]:
+        rows = await self._transaction.fetch(RESOLVE, resolve_arguments(references))
+        return [to_resolved(row) for row in rows]
+
+    async def accounts(self, customer_ids: Sequence[UUID]) -> dict[UUID, Account]:
+        return to_accounts(await self._transaction.fetch(ACCOUNTS, {"customer_ids": customer_ids}))
+
+    async def bill(self, bill_id: UUID) -> Bill:
+        (row,) = await self._transaction.fetch(bills.FIND, {"bill_id": bill_id})
+        return to_bill(row)
+
+    async def post(self, posting: Posting, answer: object) -> None:
+        self.next_bill_number += len(posting.bills)
+        await self._change(POST, posting_arguments(posting), answer)
+
+    async def remember(self, answer: object) -> None:
+        await self._transaction.fetch(_REMEMBER, self._answer(answer))
+
+    async def _change(self, statement: Statement, values: dict[str, Any], answer: object) -> None:
+        changed = {
+            "revision": self.revision,
+            "next_bill_number": self.next_bill_number,
+            "happened_at": self._now,
+            "actor": self._actor,
+        }
+        await self._transaction.fetch(statement, values | changed | self._answer(answer))
+        self.reached = self.revision
+
+    def _answer(self, answer: object) -> dict[str, Any]:
+        return {"request_id": self._request_id, "answer": _json(answer)}
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

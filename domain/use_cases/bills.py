@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.errors import PatronError
+from domain.errors import PatronError, invalid_field
 from domain.model.bill import Bill, BillDraft
 from domain.model.caller import Caller
 from domain.model.merchant import Revision
@@ -84,13 +84,11 @@ class Bills:
 
     async def import_batches(
         self, caller: Caller, batches: AsyncIterator[Sequence[BillDraft]]
-    ) -> Imported | None:
+    ) -> Imported:
         """Create the bills of each batch, all or nothing, and leave those that are there.
 
-        Returns:
-            What was done; None when there was no batch.
-
         Raises:
+            InvalidRequestError: There is no batch.
             PatronError: As `create`; the metadata `batch` has the number of the refused batch. The
                 batches before it are written.
         """
@@ -106,7 +104,9 @@ class Bills:
             existing += written.value.existing
             revision = written.revision
             number += 1
-        return None if revision is None else Imported(created, existing, revision)
+        if revision is None:
+            raise invalid_field("bills", "an import must have at least one batch")
+        return Imported(created, existing, revision)
 
     async def _import(self, caller: Caller, drafts: Sequence[BillDraft]) -> Written[BatchCount]:
         async def work(transaction: WriteTransaction) -> BatchCount:

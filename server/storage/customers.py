@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, or_, select, tuple_, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, select, tuple_, update
+from sqlalchemy.dialects.postgresql import array
 
 from domain.errors import NotFoundError, Reason
 from domain.model.caller import Caller
@@ -59,18 +60,25 @@ UPDATE: Final = change(
 )
 """Changes a customer."""
 
-_BY_PHONE: Final = (
-    select(customer_phone.c.customer_id)
-    .where(of_merchant(customer_phone), customer_phone.c.phone == parameter(customer_phone.c.phone))
-    .scalar_subquery()
+_BY_PHONE: Final = select(customer_phone.c.customer_id).where(
+    of_merchant(customer_phone), customer_phone.c.phone == parameter(customer_phone.c.phone)
+)
+_OTHER: Final = customer.alias("other")
+_BY_EXTERNAL_ID: Final = select(_OTHER.c.customer_id).where(
+    of_merchant(_OTHER), _OTHER.c.external_id == parameter(customer.c.external_id)
 )
 FIND: Final = Statement(
     select(*CUSTOMER).where(
         of_merchant(customer),
-        or_(
-            customer.c.customer_id == parameter(customer.c.customer_id),
-            customer.c.external_id == parameter(customer.c.external_id),
-            customer.c.customer_id == _BY_PHONE,
+        customer.c.customer_id
+        == any_(
+            array(
+                [
+                    parameter(customer.c.customer_id),
+                    _BY_PHONE.scalar_subquery(),
+                    _BY_EXTERNAL_ID.scalar_subquery(),
+                ]
+            )
         ),
     )
 )

@@ -8,7 +8,10 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     Date,
+    FromClause,
+    ScalarSelect,
     Text,
     Uuid,
     any_,
@@ -17,6 +20,7 @@ from sqlalchemy import (
     func,
     null,
     select,
+    true,
     union_all,
 )
 
@@ -51,48 +55,68 @@ _REFERENCE: Final = (
     )
     .render_derived(name="reference")
 )
-_BY_ID: Final = customer.alias("by_id")
-_BY_EXTERNAL_ID: Final = customer.alias("by_external_id")
-_FOUND_ID: Final = func.coalesce(
-    _BY_ID.c.customer_id, customer_phone.c.customer_id, _BY_EXTERNAL_ID.c.customer_id
+
+
+def _one(
+    value: ColumnElement[Any], table: FromClause, *wanted: ColumnElement[bool]
+) -> ScalarSelect[Any]:
+    """Return a value of the row that a unique index leads to.
+
+    Each reference looks its rows up by itself: joined as tables, they would be read whole wherever
+    the planner believes that a merchant has few rows, as it does of one that is just being filled.
+    """
+    found = select(value).where(of_merchant(table), *wanted).correlate_except(table)
+    return found.scalar_subquery()
+
+
+# Out of a subquery the id is a plain column. Compared with the expression itself, the rows could
+# not be found by an index, as row-level security lets only leakproof conditions into one.
+_FOUND: Final = (
+    select(
+        func.coalesce(
+            _one(
+                customer.c.customer_id, customer, customer.c.customer_id == _REFERENCE.c.customer_id
+            ),
+            _one(
+                customer_phone.c.customer_id,
+                customer_phone,
+                customer_phone.c.phone == _REFERENCE.c.phone,
+            ),
+            _one(
+                customer.c.customer_id, customer, customer.c.external_id == _REFERENCE.c.external_id
+            ),
+        ).label("customer_id")
+    )
+    .offset(0)
+    .lateral("found")
 )
-_DAYS: Final = (of_merchant(customer_day), customer_day.c.customer_id == _FOUND_ID)
+_OF_FOUND: Final = customer_day.c.customer_id == _FOUND.c.customer_id
 RESOLVE: Final = Statement(
     select(
-        bill.c.digest,
-        _FOUND_ID.label("customer_id"),
-        (customer_stats.c.outstanding_minor + customer_stats.c.credit_minor > 0).label("unsettled"),
-        select(func.max(customer_day.c.day))
-        .where(*_DAYS, customer_day.c.day <= _REFERENCE.c.day)
-        .scalar_subquery()
-        .label("visit_until"),
-        select(func.min(customer_day.c.day))
-        .where(*_DAYS, customer_day.c.day > _REFERENCE.c.day)
-        .scalar_subquery()
-        .label("visit_after"),
-    )
-    .select_from(
-        _REFERENCE.outerjoin(bill, of_merchant(bill) & (bill.c.bill_id == _REFERENCE.c.bill_id))
-        .outerjoin(
-            _BY_ID,
-            of_merchant(_BY_ID) & (_BY_ID.c.customer_id == _REFERENCE.c.customer_id),
-        )
-        .outerjoin(
-            customer_phone,
-            of_merchant(customer_phone) & (customer_phone.c.phone == _REFERENCE.c.phone),
-        )
-        .outerjoin(
-            _BY_EXTERNAL_ID,
-            (of_merchant(_BY_EXTERNAL_ID))
-            & (_BY_EXTERNAL_ID.c.external_id == _REFERENCE.c.external_id),
-        )
-        .outerjoin(
+        _one(bill.c.digest, bill, bill.c.bill_id == _REFERENCE.c.bill_id).label("digest"),
+        _FOUND.c.customer_id,
+        _one(
+            customer_stats.c.outstanding_minor + customer_stats.c.credit_minor > 0,
             customer_stats,
-            of_merchant(customer_stats) & (customer_stats.c.customer_id == _FOUND_ID),
-        )
+            customer_stats.c.customer_id == _FOUND.c.customer_id,
+        ).label("unsettled"),
+        _one(
+            func.max(customer_day.c.day),
+            customer_day,
+            _OF_FOUND,
+            customer_day.c.day <= _REFERENCE.c.day,
+        ).label("visit_until"),
+        _one(
+            func.min(customer_day.c.day),
+            customer_day,
+            _OF_FOUND,
+            customer_day.c.day > _REFERENCE.c.day,
+        ).label("visit_after"),
     )
+    .select_from(_REFERENCE.join(_FOUND, true()))
     .order_by(_REFERENCE.c.position)
 )
+"""Finds what each reference of the parameters names, in their order."""
 
 _OF_CUSTOMERS: Final = any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
 ACCOUNTS: Final = Statement(

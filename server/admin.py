@@ -1,0 +1,119 @@
+"""The operators' own HTTP port: metrics and health."""
+
+import json
+import socketserver
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from server.health import HealthReport
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+_POLL_INTERVAL = 0.05
+"""Seconds that stopping may have to wait."""
+
+
+class AdminServer:
+    """Serves `/metrics` and `/healthz` from a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry,
+        health: Callable[[], HealthReport],
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Take the port; `start` serves it.
+
+        Args:
+            registry: The metrics to show.
+            health: Tells how the server is; called from another thread, for each request.
+            host: The address to listen on.
+            port: The port to listen on; 0 is any free one.
+
+        Raises:
+            OSError: The port cannot be had.
+        """
+        self._health = health
+        self._metrics = make_wsgi_app(registry)
+        self._server = _Server((host, port), _Handler)
+        self._server.set_app(self._answer)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_INTERVAL,), name="admin", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """Where it listens, such as `127.0.0.1:9464`."""
+        host, port = self._server.server_address[:2]
+        return f"{host!s}:{port}"
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and give the port back."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _answer(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                return list(self._metrics(environ, start_response))
+            case "/healthz":
+                report = self._health()
+                status = "200 OK" if report.well else "503 Service Unavailable"
+                body = {"status": _word(well=report.well), "parts": _words(report.parts)}
+            case _:
+                status, body = "404 Not Found", {"status": "not found"}
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(body).encode() + b"\n"]
+
+
+def _words(parts: Mapping[str, bool]) -> dict[str, str]:
+    return {name: _word(well=well) for name, well in parts.items()}
+
+
+def _word(*, well: bool) -> str:
+    return "ok" if well else "failing"
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service for the name of the address, which may take long.
+        socketserver.TCPServer.server_bind(self)
+        host, port = self.server_address[:2]
+        self.server_name, self.server_port = str(host), port
+        self.setup_environ()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
+        """Say nothing of a request."""

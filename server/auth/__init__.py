@@ -1,0 +1,1 @@
+"""Bearer tokens: the keys that sign them, and what they say."""

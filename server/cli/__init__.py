@@ -1,0 +1,48 @@
+"""The command line: `patron`."""
+
+import signal
+import sys
+from typing import Any
+
+import click
+
+from server.cli.db import db
+from server.cli.demo import demo
+from server.cli.errors import failure
+from server.cli.merchant import merchant
+from server.cli.serve import serve
+from server.cli.token import token
+
+
+class _Patron(click.Group):
+    """Tells of an expected error in one line, and cleans up when it is told to stop."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it.
+        # Databases that a command has started are stopped on the way out.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
+        except Exception as error:
+            expected = failure(error)
+            if expected is None:
+                raise
+            raise expected from error
+
+
+@click.group(
+    cls=_Patron,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+@click.version_option(package_name="patron", prog_name="patron")
+def main() -> None:
+    """Patron: customers, bills, dues and analytics for merchants' apps, over gRPC.
+
+    `patron serve --help` tells which environment variables there are.
+    """
+
+
+for _command in (serve, demo, merchant, token, db):
+    main.add_command(_command)

@@ -1,0 +1,132 @@
+"""The one grpc interceptor: it wraps each method once and remembers the result."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import grpc
+import grpc.aio
+from prometheus_client import CollectorRegistry
+
+from domain.errors import Reason, UnimplementedError
+from server.auth.tokens import TokenVerifier
+from server.interceptors.auth import Auth
+from server.interceptors.codec import Codec
+from server.interceptors.errors import Capture, Errors
+from server.interceptors.interceptor import Call, Context, Interceptor, Payload
+from server.interceptors.log import Log
+from server.interceptors.method import Kind, Method
+from server.interceptors.metrics import Metrics
+from server.interceptors.validation import Validation
+
+if TYPE_CHECKING:
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+
+_HANDLER_OF_KIND: dict[Kind, Callable[..., "Handler"]] = {
+    Kind.UNARY: grpc.unary_unary_rpc_method_handler,
+    Kind.CLIENT_STREAM: grpc.stream_unary_rpc_method_handler,
+    Kind.SERVER_STREAM: grpc.unary_stream_rpc_method_handler,
+    Kind.BIDI_STREAM: grpc.stream_stream_rpc_method_handler,
+}
+
+
+def default_interceptors(
+    *,
+    registry: CollectorRegistry,
+    verifier: TokenVerifier,
+    capture: Capture,
+    slow_after: float = 1.0,
+) -> tuple[Interceptor, ...]:
+    """Return Patron's interceptors, the outermost first.
+
+    Args:
+        registry: Where the metrics are registered.
+        verifier: Tells who carries a token.
+        capture: Reports an unexpected exception, with its id and the method.
+        slow_after: From how many seconds on a call of one request and one answer is logged as slow.
+    """
+    return (
+        Metrics(registry),
+        Log(slow_after=slow_after),
+        Errors(capture),
+        Auth(verifier),
+        Codec(),
+        Validation(),
+    )
+
+
+class Chain(grpc.aio.ServerInterceptor):
+    """Leads every call through the interceptors, the first of them outermost."""
+
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
+        self._interceptors = tuple(interceptors)
+        self._handlers: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """Return the wrapped handler of the call's method; None when the method is unknown."""
+        full_name = handler_call_details.method
+        handler = self._handlers.get(full_name)
+        if handler is None:
+            served = await continuation(handler_call_details)
+            if served is None:
+                return None
+            handler = self._handlers[full_name] = self._wrap(full_name, served)
+        return handler
+
+    def _wrap(self, full_name: str, handler: "Handler") -> "Handler":
+        method = Method.describe(full_name, handler)
+        call = _standard_call(handler) if method.standard else _own_call(method, handler)
+        for interceptor in reversed(self._interceptors):
+            if interceptor.everywhere or not method.standard:
+                call = interceptor.wrap(method, call)
+        return _HANDLER_OF_KIND[method.kind](
+            call,
+            request_deserializer=handler.request_deserializer if method.standard else None,
+            response_serializer=handler.response_serializer if method.standard else None,
+        )
+
+
+def _behaviour(handler: "Handler") -> Callable[..., Any]:
+    return cast(
+        "Callable[..., Any]",
+        handler.unary_unary
+        or handler.unary_stream
+        or handler.stream_unary
+        or handler.stream_stream,
+    )
+
+
+def _own_call(method: Method, handler: "Handler") -> Call:
+    behaviour = _behaviour(handler)
+    if method.streams_answers and inspect.isasyncgenfunction(behaviour):
+
+        async def answers(request: Payload, context: Context) -> Payload:
+            return behaviour(request, context)
+
+        return answers
+    if not method.streams_answers and inspect.iscoroutinefunction(behaviour):
+        return behaviour
+    return _unimplemented
+
+
+async def _unimplemented(_request: Payload, _context: Context) -> Payload:
+    # What a generated servicer leaves unimplemented isn't even a coroutine.
+    raise UnimplementedError(Reason.METHOD_UNKNOWN, "the server does not serve this method")
+
+
+def _standard_call(handler: "Handler") -> Call:
+    behaviour = _behaviour(handler)
+    if not inspect.isasyncgenfunction(behaviour):
+        return behaviour
+
+    async def written(request: Payload, context: Context) -> None:
+        async with aclosing(behaviour(request, context)) as answers:
+            async for answer in answers:
+                await context.write(answer)
+
+    return written

@@ -1,0 +1,79 @@
+"""One line for every call that somebody should know of."""
+
+import random
+import time
+from typing import ClassVar
+
+import grpc
+import structlog
+
+from server.call import find_caller, find_failure
+from server.interceptors.interceptor import Call, Context, Interceptor, Payload
+from server.interceptors.method import Kind, Method
+from server.interceptors.outcome import code_after
+
+_BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
+_SERVER_FAULTS = _BUGS | {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+class Log(Interceptor):
+    """Logs calls that fail by the server's fault, that are slow, and a sample of the others.
+
+    Nothing of a request or of an answer is logged.
+    """
+
+    everywhere: ClassVar[bool] = True
+
+    def __init__(self, *, slow_after: float, sample: float = 0.01) -> None:
+        """Log calls.
+
+        Args:
+            slow_after: From how many seconds on a call is slow. A stream never is: it lasts for as
+                long as its client wants.
+            sample: Which part of the other calls to log, from 0 to 1.
+        """
+        self._slow_after = slow_after
+        self._sample = sample
+        self._log = structlog.get_logger("patron.calls")
+
+    def wrap(self, method: Method, call: Call) -> Call:
+        """Log the calls of the method."""
+        slow_after = self._slow_after if method.kind is Kind.UNARY else float("inf")
+
+        async def logged(request: Payload, context: Context) -> Payload:
+            begun = time.perf_counter()
+            code = grpc.StatusCode.OK
+            try:
+                return await call(request, context)
+            except BaseException as error:
+                code = code_after(error, context, time.perf_counter() - begun)
+                raise
+            finally:
+                seconds = time.perf_counter() - begun
+                if (
+                    seconds >= slow_after
+                    or code in _SERVER_FAULTS
+                    or random.random() < self._sample  # noqa: S311 - a sample, not a secret
+                ):
+                    self._write(method, code, seconds, slow=seconds >= slow_after)
+
+        return logged
+
+    def _write(self, method: Method, code: grpc.StatusCode, seconds: float, *, slow: bool) -> None:
+        facts: dict[str, object] = {
+            "method": method.full_name,
+            "code": code.name,
+            "milliseconds": round(seconds * 1000, 3),
+        }
+        if (caller := find_caller()) is not None:
+            facts["merchant_id"] = str(caller.merchant_id)
+        if (failure := find_failure()) is not None:
+            facts["reason"] = failure.reason
+            if failure.error_id is not None:
+                facts["error_id"] = failure.error_id
+        if code in _BUGS:
+            self._log.error("call", **facts)
+        elif slow or code in _SERVER_FAULTS:
+            self._log.warning("call", **facts)
+        else:
+            self._log.info("call", **facts)

@@ -1,0 +1,32 @@
+"""How a call ended that raised."""
+
+import grpc
+import grpc.aio
+
+from server.interceptors.interceptor import Context
+
+_CLOCK_SLACK = 0.02
+"""How many seconds before its deadline by the server's clock a client may have given up."""
+
+_ROUNDING = 0.01
+"""A deadline travels as three digits, rounded up, so the client's own is up to 1 % earlier."""
+
+
+def deadline_is_over(context: Context, elapsed: float = 0.0) -> bool:
+    """Return whether the client's deadline has passed, `elapsed` seconds after the call began."""
+    remaining = context.time_remaining()
+    # The stubs don't know that grpcio says None to a call without a deadline.
+    return remaining is not None and remaining <= _CLOCK_SLACK + _ROUNDING * elapsed  # type: ignore[redundant-expr]
+
+
+def code_after(error: BaseException, context: Context, elapsed: float) -> grpc.StatusCode:
+    """Return the code of a call that ended with `error`, `elapsed` seconds after it began.
+
+    The context knows the code of an abort only: after the client's cancellation or deadline it has
+    none.
+    """
+    if isinstance(error, grpc.aio.AbortError):
+        return context.code()
+    if deadline_is_over(context, elapsed):
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+    return grpc.StatusCode.CANCELLED

@@ -1,0 +1,297 @@
+"""All settings, from environment variables; nothing else reads the environment."""
+
+import enum
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import environ
+
+_PREFIX = "PATRON"
+_HIGHEST_PORT = 65535
+_SHORTEST_SECRET = 32
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_T = TypeVar("_T")
+
+
+class SettingsError(Exception):
+    """A setting is missing or makes no sense. The message names the variable, and no secret."""
+
+    def __init__(self, variable: str, problem: str) -> None:
+        super().__init__(f"{variable} {problem}")
+        self.variable = variable
+        self.problem = problem
+
+
+class Environment(enum.StrEnum):
+    """What a server is for."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable that Patron reads."""
+
+    name: str
+    default: str | None
+    """What holds when it is not set, as it would be written; None: nothing."""
+    help: str
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        for choice in choices:
+            if choice.lower() == text.lower():
+                return choice
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return parse
+
+
+def _integer(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        # isdecimal alone would take digits of other scripts, and int alone underscores.
+        if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(*, lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        problem = f"must be a number of seconds from {lowest:g} to {highest:g}"
+        try:
+            seconds = float(text)
+        except ValueError:
+            raise ValueError(problem) from None
+        if not lowest <= seconds <= highest:  # Which not-a-number never is.
+            raise ValueError(problem)
+        return seconds
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            scheme = urlsplit(text).scheme
+        except ValueError:
+            scheme = ""
+        if scheme not in schemes:
+            # The URL may hold a password: it is not repeated.
+            wanted = " or ".join(f"{scheme}://…" for scheme in schemes)
+            raise ValueError(f"must be a URL like {wanted}")
+        return text
+
+    return parse
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError(f"names a file that does not exist: {text}")
+    return path
+
+
+def _secret(text: str) -> str:
+    if len(text) < _SHORTEST_SECRET:
+        raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
+    return text
+
+
+def _var(
+    parse: Callable[[str], _T],
+    default: str | None,
+    *,
+    meaning: str,
+    name: str | None = None,
+) -> Any:  # noqa: ANN401 - the type of a field of attrs.
+    def convert(value: str | None, field: "attrs.Attribute[Any]") -> _T | None:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise SettingsError(name or _variable_name(field.name), str(error)) from None
+
+    converter: Any = attrs.Converter(convert, takes_field=True)
+    return environ.var(default=default, converter=converter, name=name, help=meaning)
+
+
+def _variable_name(field: str) -> str:
+    return f"{_PREFIX}_{field.upper()}"
+
+
+_database_url = _url("postgresql", "postgres")
+
+
+@environ.config(prefix=_PREFIX, from_environ="_from_environ", frozen=True)
+class Settings:
+    """What the server and its commands are set to. Each field is the variable of its name.
+
+    Made by `load`.
+    """
+
+    environment: Environment = _var(
+        lambda text: Environment(_choice(*Environment)(text)),
+        Environment.DEVELOPMENT,
+        meaning="What this server is for: development or production. Development brings a signing "
+        "key, a secret and reflection of its own.",
+    )
+    host: str = _var(str, "127.0.0.1", meaning="The address on which gRPC is served.")
+    port: int = _var(
+        _integer(0, _HIGHEST_PORT),
+        "50051",
+        meaning="The port on which gRPC is served; 0: any free one.",
+    )
+    admin_host: str = _var(
+        str, "127.0.0.1", meaning="The address on which /metrics and /healthz are served."
+    )
+    admin_port: int = _var(
+        _integer(0, _HIGHEST_PORT),
+        "9464",
+        meaning="The port on which /metrics and /healthz are served; 0: any free one.",
+    )
+    data_dir: Path = _var(
+        Path,
+        ".patron",
+        meaning="The directory of the embedded databases and of development's keys.",
+    )
+    database_url: str | None = _var(
+        _database_url,
+        None,
+        meaning="The PostgreSQL that serves, as a role that row-level security binds. Unset: one "
+        "of Patron's own, in the data directory.",
+    )
+    database_owner_url: str | None = _var(
+        _database_url,
+        None,
+        meaning="The same database as the role that owns the tables, for `patron db migrate`.",
+    )
+    database_maintenance_url: str | None = _var(
+        _database_url,
+        None,
+        meaning="The same database as the maintenance role, for `patron merchant`, `patron db "
+        "verify` and `patron db rebuild`.",
+    )
+    database_pool_size: int = _var(
+        _integer(1, 1000),
+        "10",
+        meaning="How many connections to PostgreSQL the server keeps at most.",
+    )
+    redis_url: str | None = _var(
+        _url("redis", "rediss", "unix"),
+        None,
+        meaning="The Redis or Valkey to use. Unset: a Valkey of Patron's own, in the data "
+        "directory.",
+    )
+    auth_jwks_file: Path | None = _var(
+        _file,
+        None,
+        meaning="The file of the public keys (a JWK set) whose tokens are accepted. Unset in "
+        "development: the key of `patron token`. Required in production.",
+    )
+    auth_algorithm: str = _var(
+        _choice("EdDSA", "ES256", "RS256"),
+        "EdDSA",
+        meaning="The algorithm of all keys in PATRON_AUTH_JWKS_FILE: EdDSA, ES256 or RS256.",
+    )
+    auth_issuer: str = _var(str, "patron", meaning="The issuer (iss) that a token must name.")
+    auth_audience: str = _var(str, "patron", meaning="The audience (aud) that a token must name.")
+    auth_leeway_seconds: float = _var(
+        _seconds(lowest=0, highest=600),
+        "30",
+        meaning="How far the clock of a token's issuer may be off, in seconds.",
+    )
+    secret: str | None = _var(
+        _secret,
+        None,
+        meaning="The key of keyed hashes and page tokens, at least 32 characters; the same on "
+        "every server of one database, and never changed. Unset in development: one kept in the "
+        "data directory. Required in production.",
+    )
+    lock_timeout_seconds: float = _var(
+        _seconds(lowest=0.001, highest=3600),
+        "5",
+        meaning="How long a write waits for another of the same merchant or request, in seconds.",
+    )
+    slow_call_seconds: float = _var(
+        _seconds(lowest=0, highest=3600),
+        "1",
+        meaning="Calls that take longer are logged, in seconds.",
+    )
+    log_level: str = _var(
+        _choice(*_LOG_LEVELS), "info", meaning=f"What is logged at least: {', '.join(_LOG_LEVELS)}."
+    )
+    stop_grace_seconds: float = _var(
+        _seconds(lowest=0, highest=3600),
+        "10",
+        meaning="How long calls in flight may go on when the server stops, in seconds.",
+    )
+    sentry_dsn: str | None = _var(
+        _url("https", "http"),
+        None,
+        name="SENTRY_DSN",
+        meaning="Where unexpected errors are reported, without personal data. Unset: nowhere.",
+    )
+
+    def __repr__(self) -> str:
+        # Passwords are in URLs, so the rest of the values stays out of logs and tracebacks.
+        return f"<Settings for {self.environment} in {self.data_dir}>"
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's own server."""
+        return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def embeds_database(self) -> bool:
+        """Whether no variable says where a database is, so that it is the embedded one."""
+        return not (self.database_url or self.database_owner_url or self.database_maintenance_url)
+
+    def require_keys(self) -> None:
+        """Check that this is development, or that the keys to serve with are given.
+
+        Raises:
+            SettingsError: One is missing.
+        """
+        for field in ("auth_jwks_file", "secret"):
+            if not self.is_development and getattr(self, field) is None:
+                raise SettingsError(_variable_name(field), "is required in production")
+
+    @classmethod
+    def load(cls, given: Mapping[str, str] = os.environ, /, **options: object | None) -> "Settings":
+        """Return the settings.
+
+        Args:
+            given: The environment variables; one that is empty counts as not set.
+            options: Values of fields, by name, which win over the variables; None: not given.
+
+        Raises:
+            SettingsError: A variable is missing or makes no sense.
+        """
+        variables = {name: value for name, value in given.items() if value.strip()}
+        for field, value in options.items():
+            if value is not None:
+                variables[_variable_name(field)] = str(value)
+        return environ.to_config(cls, variables)
+
+    @classmethod
+    def variables(cls) -> list[Variable]:
+        """Return every variable, in the order of the fields."""
+
+        def collect(found: list[dict[str, Any]]) -> list[Variable]:
+            return [
+                Variable(entry["var_name"], entry["default"], entry["help_str"]) for entry in found
+            ]
+
+        described: Any = environ.generate_help(cls, formatter=collect)
+        return list[Variable](described)

@@ -1,0 +1,90 @@
+"""Replacing the rollups by a recomputation, merchant by merchant."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import delete, insert, select, update
+
+from server.storage.recomputation import ROLLUPS, Rollup
+from server.storage.schema import customer_stats, merchant, rebuild_queue
+from server.storage.statements import OWN_MERCHANT, Statement, of_merchant
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildProgress:
+    """How far a rebuild is."""
+
+    done: int
+    """How many merchants are done."""
+    total: int
+    """How many there are to do."""
+    merchant_id: UUID
+    """The one that was done last."""
+
+
+def _replacing(rollup: Rollup) -> tuple[Statement, Statement]:
+    rows = rollup.rows.subquery()
+    replacement = select(merchant.c.merchant_id, *rows.c).where(OWN_MERCHANT)
+    if rollup.table is customer_stats:
+        replacement = replacement.add_columns(merchant.c.revision)
+    return (
+        Statement(delete(rollup.table).where(of_merchant(rollup.table))),
+        Statement(
+            insert(rollup.table).from_select(
+                [name for name, _ in replacement.selected_columns.items()], replacement
+            )
+        ),
+    )
+
+
+# The merchant's row comes first, as in every write: no bill comes in between.
+_BUMP: Final = Statement(
+    update(merchant).where(OWN_MERCHANT).values(revision=merchant.c.revision + 1)
+)
+_REPLACE: Final = [statement for rollup in ROLLUPS for statement in _replacing(rollup)]
+_DONE: Final = Statement(delete(rebuild_queue).where(of_merchant(rebuild_queue)))
+
+_ENQUEUE: Final = """
+INSERT INTO rebuild_queue (merchant_id)
+SELECT merchant_id FROM merchant WHERE $1::uuid IS NULL OR merchant_id = $1
+ON CONFLICT DO NOTHING
+"""
+_QUEUE: Final = "SELECT merchant_id FROM rebuild_queue ORDER BY merchant_id"
+
+
+async def rebuild(
+    maintenance_url: str, merchant_id: UUID | None = None
+) -> AsyncIterator[RebuildProgress]:
+    """Replace the rollups of a merchant, or of all, each in a transaction of its own.
+
+    Writes of a merchant wait while it is its turn. A rebuild that was interrupted goes on with the
+    merchants that it had not done.
+
+    Args:
+        maintenance_url: The database, as the maintenance role.
+        merchant_id: The merchant; None: all.
+
+    Yields:
+        The progress, after each merchant.
+    """
+    connection = await asyncpg.connect(maintenance_url)
+    try:
+        if merchant_id is not None or not await connection.fetch(_QUEUE):
+            await connection.execute(_ENQUEUE, merchant_id)
+        queue = [row["merchant_id"] for row in await connection.fetch(_QUEUE)]
+        for done, each in enumerate(queue, start=1):
+            await _rebuild(connection, each)
+            yield RebuildProgress(done, len(queue), each)
+    finally:
+        await connection.close()
+
+
+async def _rebuild(connection: "asyncpg.Connection[asyncpg.Record]", merchant_id: UUID) -> None:
+    async with connection.transaction():
+        for statement in (_BUMP, *_REPLACE, _DONE):
+            await connection.execute(
+                statement.sql, *statement.arguments({"merchant_id": merchant_id})
+            )

@@ -1,0 +1,37 @@
+"""Every RPC says what it needs, in the contract."""
+
+import re
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from patron.options.v1.options_pb2 import (
+    RATE_LIMIT_CLASS_UNSPECIFIED,
+    MethodPolicy,
+    policy,
+)
+from tests.support.contract import methods
+
+
+def policy_of(method: MethodDescriptor) -> MethodPolicy:
+    """Return what the contract says of the RPC."""
+    return method.GetOptions().Extensions[policy]
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_declares_scope_and_class(method: MethodDescriptor) -> None:
+    """Every RPC declares the scope that it needs and the budget that it counts against."""
+    declared = policy_of(method)
+
+    assert re.fullmatch(r"[a-z]+\.(read|write)", declared.scope)
+    assert declared.rate_limit_class != RATE_LIMIT_CLASS_UNSPECIFIED
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_only_reads_are_cached(method: MethodDescriptor) -> None:
+    """An answer may be cached only of an RPC without side effects, which has a reading scope."""
+    reads = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+
+    assert reads == policy_of(method).scope.endswith(".read")
+    assert reads or not policy_of(method).HasField("cache_ttl")

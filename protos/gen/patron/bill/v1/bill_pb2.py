@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19patron/bill/v1/bill.proto\x12\x0epatron.bill.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x01\n\x08\x42illLine\x12\x1f\n\x0b\x64\x65scription\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12%\n\x0equantity_milli\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x01\x12(\n\x10unit_price_minor\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12&\n\x0e\x64iscount_minor\x18\x04 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12!\n\ttax_minor\x18\x05 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"\xbc\x01\n\x07Payment\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12%\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\x80\xc0\xca\xf3\x84\xa3\x02(\x01\x12\x39\n\x06method\x18\x03 \x01(\x0e\x32\x1d.patron.bill.v1.PaymentMethodB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x08pay_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\"\xee\x05\n\x04\x42ill\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12 \n\x0b\x63ustomer_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12!\n\x10\x63lient_reference\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x34\n\x06status\x18\x05 \x01(\x0e\x32\x1a.patron.bill.v1.BillStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x08\x63urrency\x18\x06 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x32\n\x05lines\x18\x07 \x03(\x0b\x32\x18.patron.bill.v1.BillLineB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x1f\n\x0esubtotal_minor\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\x0e\x64iscount_minor\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttax_minor\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0btotal_minor\x18\x0b \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nopen_minor\x18\x0c \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x33\n\x08payments\x18\r \x03(\x0b\x32\x17.patron.bill.v1.PaymentB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x37\n\tbill_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x39\n\x0c\x62usiness_day\x18\x0f \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x37\n\x07\x64ue_day\x18\x10 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x16\n\x04note\x18\x11 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x39\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x15\n\x04\x65tag\x18\x13 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xb2\x04\n\tBillDraft\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1a\n\x05phone\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(H\x00\x12 \n\x0b\x65xternal_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12\x1f\n\rcustomer_name\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12!\n\x10\x63lient_reference\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12#\n\x08\x63urrency\x18\x07 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x34\n\x05lines\x18\x08 \x03(\x0b\x32\x18.patron.bill.v1.BillLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12*\n\x14\x65xpected_total_minor\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12\x33\n\x08payments\x18\n \x03(\x0b\x32\x17.patron.bill.v1.PaymentB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x37\n\tbill_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x37\n\x07\x64ue_day\x18\x0c \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x16\n\x04note\x18\r \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x42\n\n\x08\x63ustomerB\x17\n\x15_expected_total_minor*u\n\nBillStatus\x12\x1b\n\x17\x42ILL_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42ILL_STATUS_OPEN\x10\x01\x12\x1e\n\x1a\x42ILL_STATUS_PARTIALLY_PAID\x10\x02\x12\x14\n\x10\x42ILL_STATUS_PAID\x10\x03*\xbe\x01\n\rPaymentMethod\x12\x1e\n\x1aPAYMENT_METHOD_UNSPECIFIED\x10\x00\x12\x17\n\x13PAYMENT_METHOD_CASH\x10\x01\x12\x17\n\x13PAYMENT_METHOD_CARD\x10\x02\x12 \n\x1cPAYMENT_METHOD_BANK_TRANSFER\x10\x03\x12\x1f\n\x1bPAYMENT_METHOD_MOBILE_MONEY\x10\x04\x12\x18\n\x14PAYMENT_METHOD_OTHER\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19patron/bill/v1/bill.proto\x12\x0epatron.bill.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\x08\x42illLine\x12#\n\x0b\x64\x65scription\x18\x01 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\xc8\x01\xba\x01\x01\x00\x12%\n\x0equantity_milli\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x01\x12(\n\x10unit_price_minor\x18\x03 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12&\n\x0e\x64iscount_minor\x18\x04 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\x12!\n\ttax_minor\x18\x05 \x01(\x03\x42\x0e\xbaH\x0b\"\t\x18\x80\xa0\x94\xa5\x8d\x1d(\x00\"\xbc\x01\n\x07Payment\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12%\n\x0c\x61mount_minor\x18\x02 \x01(\x03\x42\x0f\xbaH\x0c\"\n\x18\x80\xc0\xca\xf3\x84\xa3\x02(\x01\x12\x39\n\x06method\x18\x03 \x01(\x0e\x32\x1d.patron.bill.v1.PaymentMethodB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x36\n\x08pay_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\"\xf6\x05\n\x04\x42ill\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x17\n\x06number\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12 \n\x0b\x63ustomer_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12%\n\x10\x63lient_reference\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x34\n\x06status\x18\x05 \x01(\x0e\x32\x1a.patron.bill.v1.BillStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12#\n\x08\x63urrency\x18\x06 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x32\n\x05lines\x18\x07 \x03(\x0b\x32\x18.patron.bill.v1.BillLineB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x1f\n\x0esubtotal_minor\x18\x08 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\x0e\x64iscount_minor\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttax_minor\x18\n \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1c\n\x0btotal_minor\x18\x0b \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nopen_minor\x18\x0c \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x33\n\x08payments\x18\r \x03(\x0b\x32\x17.patron.bill.v1.PaymentB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x37\n\tbill_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x39\n\x0c\x62usiness_day\x18\x0f \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\x12\x37\n\x07\x64ue_day\x18\x10 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x1a\n\x04note\x18\x11 \x01(\tB\x0c\xbaH\tr\x07\x18\xe8\x07\xba\x01\x01\x00\x12\x39\n\x0b\x63reate_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x15\n\x04\x65tag\x18\x13 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\xc6\x04\n\tBillDraft\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1f\n\x0b\x63ustomer_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1e\n\x05phone\x18\x03 \x01(\tB\r\xbaH\nr\x08\x10\x01\x18(\xba\x01\x01\x00H\x00\x12$\n\x0b\x65xternal_id\x18\x04 \x01(\tB\r\xbaH\nr\x08\x10\x01\x18@\xba\x01\x01\x00H\x00\x12#\n\rcustomer_name\x18\x05 \x01(\tB\x0c\xbaH\tr\x07\x18\xc8\x01\xba\x01\x01\x00\x12%\n\x10\x63lient_reference\x18\x06 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12#\n\x08\x63urrency\x18\x07 \x01(\tB\x11\xbaH\x0er\x0c\x32\n^[A-Z]{3}$\x12\x34\n\x05lines\x18\x08 \x03(\x0b\x32\x18.patron.bill.v1.BillLineB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12*\n\x14\x65xpected_total_minor\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x01\x88\x01\x01\x12\x33\n\x08payments\x18\n \x03(\x0b\x32\x17.patron.bill.v1.PaymentB\x08\xbaH\x05\x92\x01\x02\x10\x14\x12\x37\n\tbill_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x37\n\x07\x64ue_day\x18\x0c \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x1a\n\x04note\x18\r \x01(\tB\x0c\xbaH\tr\x07\x18\xe8\x07\xba\x01\x01\x00\x42\n\n\x08\x63ustomerB\x17\n\x15_expected_total_minor*u\n\nBillStatus\x12\x1b\n\x17\x42ILL_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42ILL_STATUS_OPEN\x10\x01\x12\x1e\n\x1a\x42ILL_STATUS_PARTIALLY_PAID\x10\x02\x12\x14\n\x10\x42ILL_STATUS_PAID\x10\x03*\xbe\x01\n\rPaymentMethod\x12\x1e\n\x1aPAYMENT_METHOD_UNSPECIFIED\x10\x00\x12\x17\n\x13PAYMENT_METHOD_CASH\x10\x01\x12\x17\n\x13PAYMENT_METHOD_CARD\x10\x02\x12 \n\x1cPAYMENT_METHOD_BANK_TRANSFER\x10\x03\x12\x1f\n\x1bPAYMENT_METHOD_MOBILE_MONEY\x10\x04\x12\x18\n\x14PAYMENT_METHOD_OTHER\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'patron.bill.v1.bill_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BILLLINE'].fields_by_name['description']._loaded_options = None
-  _globals['_BILLLINE'].fields_by_name['description']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_BILLLINE'].fields_by_name['description']._serialized_options = b'\272H\013r\t\020\001\030\310\001\272\001\001\000'
   _globals['_BILLLINE'].fields_by_name['quantity_milli']._loaded_options = None
   _globals['_BILLLINE'].fields_by_name['quantity_milli']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\001'
   _globals['_BILLLINE'].fields_by_name['unit_price_minor']._loaded_options = None
@@ -58,7 +58,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILL'].fields_by_name['customer_id']._loaded_options = None
   _globals['_BILL'].fields_by_name['customer_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_BILL'].fields_by_name['client_reference']._loaded_options = None
-  _globals['_BILL'].fields_by_name['client_reference']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_BILL'].fields_by_name['client_reference']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_BILL'].fields_by_name['status']._loaded_options = None
   _globals['_BILL'].fields_by_name['status']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_BILL'].fields_by_name['currency']._loaded_options = None
@@ -84,7 +84,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILL'].fields_by_name['due_day']._loaded_options = None
   _globals['_BILL'].fields_by_name['due_day']._serialized_options = b'\272H#r!2\037^([0-9]{4}-[0-9]{2}-[0-9]{2})?$'
   _globals['_BILL'].fields_by_name['note']._loaded_options = None
-  _globals['_BILL'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_BILL'].fields_by_name['note']._serialized_options = b'\272H\tr\007\030\350\007\272\001\001\000'
   _globals['_BILL'].fields_by_name['create_time']._loaded_options = None
   _globals['_BILL'].fields_by_name['create_time']._serialized_options = b'\272H\005\262\001\0022\000'
   _globals['_BILL'].fields_by_name['etag']._loaded_options = None
@@ -94,13 +94,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLDRAFT'].fields_by_name['customer_id']._loaded_options = None
   _globals['_BILLDRAFT'].fields_by_name['customer_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_BILLDRAFT'].fields_by_name['phone']._loaded_options = None
-  _globals['_BILLDRAFT'].fields_by_name['phone']._serialized_options = b'\272H\006r\004\020\001\030('
+  _globals['_BILLDRAFT'].fields_by_name['phone']._serialized_options = b'\272H\nr\010\020\001\030(\272\001\001\000'
   _globals['_BILLDRAFT'].fields_by_name['external_id']._loaded_options = None
-  _globals['_BILLDRAFT'].fields_by_name['external_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_BILLDRAFT'].fields_by_name['external_id']._serialized_options = b'\272H\nr\010\020\001\030@\272\001\001\000'
   _globals['_BILLDRAFT'].fields_by_name['customer_name']._loaded_options = None
-  _globals['_BILLDRAFT'].fields_by_name['customer_name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_BILLDRAFT'].fields_by_name['customer_name']._serialized_options = b'\272H\tr\007\030\310\001\272\001\001\000'
   _globals['_BILLDRAFT'].fields_by_name['client_reference']._loaded_options = None
-  _globals['_BILLDRAFT'].fields_by_name['client_reference']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_BILLDRAFT'].fields_by_name['client_reference']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_BILLDRAFT'].fields_by_name['currency']._loaded_options = None
   _globals['_BILLDRAFT'].fields_by_name['currency']._serialized_options = b'\272H\016r\0142\n^[A-Z]{3}$'
   _globals['_BILLDRAFT'].fields_by_name['lines']._loaded_options = None
@@ -114,17 +114,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLDRAFT'].fields_by_name['due_day']._loaded_options = None
   _globals['_BILLDRAFT'].fields_by_name['due_day']._serialized_options = b'\272H#r!2\037^([0-9]{4}-[0-9]{2}-[0-9]{2})?$'
   _globals['_BILLDRAFT'].fields_by_name['note']._loaded_options = None
-  _globals['_BILLDRAFT'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\350\007'
-  _globals['_BILLSTATUS']._serialized_start=1818
-  _globals['_BILLSTATUS']._serialized_end=1935
-  _globals['_PAYMENTMETHOD']._serialized_start=1938
-  _globals['_PAYMENTMETHOD']._serialized_end=2128
+  _globals['_BILLDRAFT'].fields_by_name['note']._serialized_options = b'\272H\tr\007\030\350\007\272\001\001\000'
+  _globals['_BILLSTATUS']._serialized_start=1850
+  _globals['_BILLSTATUS']._serialized_end=1967
+  _globals['_PAYMENTMETHOD']._serialized_start=1970
+  _globals['_PAYMENTMETHOD']._serialized_end=2160
   _globals['_BILLLINE']._serialized_start=108
-  _globals['_BILLLINE']._serialized_end=307
-  _globals['_PAYMENT']._serialized_start=310
-  _globals['_PAYMENT']._serialized_end=498
-  _globals['_BILL']._serialized_start=501
-  _globals['_BILL']._serialized_end=1251
-  _globals['_BILLDRAFT']._serialized_start=1254
-  _globals['_BILLDRAFT']._serialized_end=1816
+  _globals['_BILLLINE']._serialized_end=311
+  _globals['_PAYMENT']._serialized_start=314
+  _globals['_PAYMENT']._serialized_end=502
+  _globals['_BILL']._serialized_start=505
+  _globals['_BILL']._serialized_end=1263
+  _globals['_BILLDRAFT']._serialized_start=1266
+  _globals['_BILLDRAFT']._serialized_end=1848
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!patron/customer/v1/customer.proto\x12\x12patron.customer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n\x08\x43ustomer\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1c\n\x0b\x65xternal_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x05phone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x16\n\x04note\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x39\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x39\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x15\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x8e\x01\n\rCustomerDraft\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x1c\n\x0b\x65xternal_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x05phone\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18(\x12\x16\n\x04note\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!patron/customer/v1/customer.proto\x12\x12patron.customer.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x02\n\x08\x43ustomer\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0b\x65xternal_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1a\n\x04name\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xc8\x01\xba\x01\x01\x00\x12\x1a\n\x05phone\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18(\xba\x01\x01\x00\x12\x1a\n\x04note\x18\x05 \x01(\tB\x0c\xbaH\tr\x07\x18\xe8\x07\xba\x01\x01\x00\x12\x39\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x39\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xbaH\x05\xb2\x01\x02\x32\x00\x12\x15\n\x04\x65tag\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x9e\x01\n\rCustomerDraft\x12\x17\n\x02id\x18\x01 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x0b\x65xternal_id\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06\x18@\xba\x01\x01\x00\x12\x1a\n\x04name\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\xc8\x01\xba\x01\x01\x00\x12\x1a\n\x05phone\x18\x04 \x01(\tB\x0b\xbaH\x08r\x06\x18(\xba\x01\x01\x00\x12\x1a\n\x04note\x18\x05 \x01(\tB\x0c\xbaH\tr\x07\x18\xe8\x07\xba\x01\x01\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMER'].fields_by_name['id']._loaded_options = None
   _globals['_CUSTOMER'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_CUSTOMER'].fields_by_name['external_id']._loaded_options = None
-  _globals['_CUSTOMER'].fields_by_name['external_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_CUSTOMER'].fields_by_name['external_id']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_CUSTOMER'].fields_by_name['name']._loaded_options = None
-  _globals['_CUSTOMER'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CUSTOMER'].fields_by_name['name']._serialized_options = b'\272H\tr\007\030\310\001\272\001\001\000'
   _globals['_CUSTOMER'].fields_by_name['phone']._loaded_options = None
-  _globals['_CUSTOMER'].fields_by_name['phone']._serialized_options = b'\272H\004r\002\030('
+  _globals['_CUSTOMER'].fields_by_name['phone']._serialized_options = b'\272H\010r\006\030(\272\001\001\000'
   _globals['_CUSTOMER'].fields_by_name['note']._loaded_options = None
-  _globals['_CUSTOMER'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CUSTOMER'].fields_by_name['note']._serialized_options = b'\272H\tr\007\030\350\007\272\001\001\000'
   _globals['_CUSTOMER'].fields_by_name['create_time']._loaded_options = None
   _globals['_CUSTOMER'].fields_by_name['create_time']._serialized_options = b'\272H\005\262\001\0022\000'
   _globals['_CUSTOMER'].fields_by_name['update_time']._loaded_options = None
@@ -52,15 +52,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERDRAFT'].fields_by_name['id']._loaded_options = None
   _globals['_CUSTOMERDRAFT'].fields_by_name['id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
   _globals['_CUSTOMERDRAFT'].fields_by_name['external_id']._loaded_options = None
-  _globals['_CUSTOMERDRAFT'].fields_by_name['external_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_CUSTOMERDRAFT'].fields_by_name['external_id']._serialized_options = b'\272H\010r\006\030@\272\001\001\000'
   _globals['_CUSTOMERDRAFT'].fields_by_name['name']._loaded_options = None
-  _globals['_CUSTOMERDRAFT'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CUSTOMERDRAFT'].fields_by_name['name']._serialized_options = b'\272H\tr\007\030\310\001\272\001\001\000'
   _globals['_CUSTOMERDRAFT'].fields_by_name['phone']._loaded_options = None
-  _globals['_CUSTOMERDRAFT'].fields_by_name['phone']._serialized_options = b'\272H\004r\002\030('
+  _globals['_CUSTOMERDRAFT'].fields_by_name['phone']._serialized_options = b'\272H\010r\006\030(\272\001\001\000'
   _globals['_CUSTOMERDRAFT'].fields_by_name['note']._loaded_options = None
-  _globals['_CUSTOMERDRAFT'].fields_by_name['note']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_CUSTOMERDRAFT'].fields_by_name['note']._serialized_options = b'\272H\tr\007\030\350\007\272\001\001\000'
   _globals['_CUSTOMER']._serialized_start=120
-  _globals['_CUSTOMER']._serialized_end=395
-  _globals['_CUSTOMERDRAFT']._serialized_start=398
-  _globals['_CUSTOMERDRAFT']._serialized_end=540
+  _globals['_CUSTOMER']._serialized_end=411
+  _globals['_CUSTOMERDRAFT']._serialized_start=414
+  _globals['_CUSTOMERDRAFT']._serialized_end=572
 # @@protoc_insertion_point(module_scope)

@@ -90,13 +90,15 @@ _OPEN_DEBITS: Final = _left(
 )
 _FREE_CREDITS: Final = _left(allocation.c.credit_id, EntryKind.PAYMENT, "free_minor")
 
+TOTAL_MINOR: Final = bill.c.subtotal_minor - bill.c.discount_minor + bill.c.tax_minor
+"""What is to be paid of a bill."""
 _OPEN: Final = _OPEN_DEBITS.cte("open")
 _BILLS: Final = (
     select(
         bill.c.customer_id,
         bill.c.business_day.label("day"),
         cast(func.date_trunc("month", bill.c.business_day), Date).label("month"),
-        (bill.c.subtotal_minor - bill.c.discount_minor + bill.c.tax_minor).label("total_minor"),
+        TOTAL_MINOR.label("total_minor"),
         func.coalesce(_OPEN.c.open_minor, 0).label("open_minor"),
     )
     .select_from(bill.outerjoin(_OPEN, _OPEN.c.bill_id == bill.c.bill_id))

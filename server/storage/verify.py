@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.types import Integer
 
 from domain.model.ledger import EntryKind
-from server.storage.recomputation import ROLLUPS
+from server.storage.recomputation import ROLLUPS, TOTAL_MINOR
 from server.storage.replay import DifferentAllocation, replayed_allocations
 from server.storage.schema import bill, ledger_entry
 from server.storage.statements import Statement, of_merchant
@@ -92,7 +92,7 @@ _DEBITS: Final = _Comparison(
     select(
         bill.c.bill_id.label("entry_id"),
         bill.c.customer_id,
-        (bill.c.subtotal_minor - bill.c.discount_minor + bill.c.tax_minor).label("amount_minor"),
+        TOTAL_MINOR.label("amount_minor"),
         bill.c.business_day.label("entered_on"),
         bill.c.due_on,
     ).where(of_merchant(bill)),

@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 GENERATE := $(BIN)/python protos/generate.py
+DOCUMENT := $(BIN)/python docs/generate.py
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject.toml --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate $(ARGS)
 
@@ -35,7 +36,7 @@ demo: setup  ## import real purchases and show the analytics (ARGS: options of `
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
 	$(BIN)/pytest -m 'not slow' --cov --cov-report=term $(ARGS)
 
-lint: setup  ## check style, types, imports, the contract and the generated code
+lint: setup  ## check style, types, imports, the contract and what is generated
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -51,14 +52,19 @@ lint: setup  ## check style, types, imports, the contract and the generated code
 	fi
 	$(GENERATE) build/gen
 	@diff -rq -x __pycache__ build/gen protos/gen || { echo 'protos/gen is stale: make generate'; exit 1; }
+	$(DOCUMENT) build/docs
+	@for page in build/docs/*.md; do \
+		cmp $$page docs/$${page##*/} || { echo 'docs is stale: make generate'; exit 1; }; \
+	done
 
 format: setup  ## format the code and the contract
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 	$(BIN)/buf format protos --write
 
-generate: setup  ## generate the Python code of the contract into protos/gen
+generate: setup  ## generate the Python code and the reference pages of the contract
 	$(GENERATE) protos/gen
+	$(DOCUMENT) docs
 
 lock: setup  ## pin the dependencies with hashes (ARGS=--upgrade: in their newest versions)
 	$(COMPILE) --extra server --group dev --output-file requirements/dev.txt

@@ -27,7 +27,7 @@ from patron.bill.v1.bill_service_pb2_grpc import add_BillServiceServicer_to_serv
 from patron.customer.v1 import customer_service_pb2
 from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from server.admin import AdminServer
-from server.auth.development import DevelopmentKey
+from server.auth.development import ALGORITHM, DevelopmentKey
 from server.auth.tokens import KeySet, TokenVerifier
 from server.embedded import DataDirectory, EmbeddedPostgres, EmbeddedValkey, RunningServer
 from server.handlers.analytics import AnalyticsHandler
@@ -188,9 +188,12 @@ def _add_services(server: grpc.aio.Server, settings: Settings, database: Databas
 
 
 def _verifier(settings: Settings) -> TokenVerifier:
-    path = settings.auth_jwks_file or DevelopmentKey.open(settings.data_dir).jwks_path
+    if settings.auth_jwks_file is not None:
+        keys = KeySet.read(settings.auth_jwks_file, settings.auth_algorithm)
+    else:
+        keys = KeySet.read(DevelopmentKey.open(settings.data_dir).jwks_path, ALGORITHM)
     return TokenVerifier(
-        KeySet.read(path, settings.auth_algorithm),
+        keys,
         issuer=settings.auth_issuer,
         audience=settings.auth_audience,
         leeway=settings.auth_leeway_seconds,

@@ -14,6 +14,8 @@ import environ
 _PREFIX = "PATRON"
 _HIGHEST_PORT = 65535
 _SHORTEST_SECRET = 32
+_OTHER_NAMES = {"sentry_dsn": "SENTRY_DSN"}
+"""The variables that are not named as their fields are."""
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _T = TypeVar("_T")
@@ -120,14 +122,14 @@ def _var(
         try:
             return parse(value)
         except ValueError as error:
-            raise SettingsError(name or _variable_name(field.name), str(error)) from None
+            raise SettingsError(_variable_name(field.name), str(error)) from None
 
     converter: Any = attrs.Converter(convert, takes_field=True)
     return environ.var(default=default, converter=converter, name=name, help=meaning)
 
 
 def _variable_name(field: str) -> str:
-    return f"{_PREFIX}_{field.upper()}"
+    return _OTHER_NAMES.get(field, f"{_PREFIX}_{field.upper()}")
 
 
 _database_url = _url("postgresql", "postgres")
@@ -239,7 +241,7 @@ class Settings:
     sentry_dsn: str | None = _var(
         _url("https", "http"),
         None,
-        name="SENTRY_DSN",
+        name=_OTHER_NAMES["sentry_dsn"],
         meaning="Where unexpected errors are reported, without personal data. Unset: nowhere.",
     )
 

@@ -1,6 +1,7 @@
 """Reports on a merchant's bills; their definitions are those of `analytics.proto`."""
 
 import enum
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
@@ -10,7 +11,6 @@ from uuid import UUID
 from domain.errors import FieldViolation, InvalidRequestError, Reason, invalid_field
 from domain.model.merchant import Revision
 from domain.model.paging import Page
-from domain.model.rollups import first_of_month
 
 MAX_BUCKETS: Final = 1200
 """How many buckets a time series may have."""
@@ -29,8 +29,9 @@ class Interval(enum.Enum):
         if self is Interval.DAY:
             return day
         if self is Interval.WEEK:
-            return day + timedelta(days=6 - day.weekday())
-        return first_of_month(first_of_month(day) + timedelta(days=31)) - _ONE_DAY
+            # The last week of the calendar ends on a Friday.
+            return day + min(timedelta(days=6 - day.weekday()), date.max - day)
+        return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 class Ranking(enum.Enum):

@@ -94,16 +94,16 @@ class Bills:
         """
         created = existing = number = 0
         revision = None
-        async for drafts in batches:
-            try:
+        try:
+            async for drafts in batches:
                 written = await self._import(caller, drafts)
-            except PatronError as error:
-                error.metadata["batch"] = str(number)
-                raise
-            created += written.value.created
-            existing += written.value.existing
-            revision = written.revision
-            number += 1
+                created += written.value.created
+                existing += written.value.existing
+                revision = written.revision
+                number += 1
+        except PatronError as error:
+            error.metadata["batch"] = str(number)
+            raise
         if revision is None:
             raise invalid_field("bills", "an import must have at least one batch")
         return Imported(created, existing, revision)

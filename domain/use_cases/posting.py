@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from domain.errors import AlreadyExistsError, FieldViolation, NotFoundError, Reason
+from domain.errors import (
+    AlreadyExistsError,
+    FieldViolation,
+    NotFoundError,
+    Reason,
+    invalid_field,
+)
 from domain.model.bill import Bill, BillDraft, Payment, Totals, check, totals
 from domain.model.customer import Customer
 from domain.model.ledger import Account, EntryKind, FreeCredit, OpenDebit
@@ -31,7 +37,7 @@ class BillPosting:
         """Enter the drafts in their order; each stands at its place in the request.
 
         Raises:
-            InvalidRequestError: A draft does not fit itself or the merchant.
+            InvalidRequestError: A draft does not fit itself or the merchant, or two have one id.
             NotFoundError: The merchant has no customer of a given id.
             AlreadyExistsError: The id of a draft is another bill's.
         """
@@ -39,6 +45,7 @@ class BillPosting:
         references = [
             self._reference(draft, place) for draft, place in zip(drafts, places, strict=True)
         ]
+        _refuse_repeated(references, places)
         resolved = await self._transaction.resolve(references)
         await self._load(resolved)
         for draft, draft_sums, reference, found, place in zip(
@@ -245,3 +252,11 @@ class BillPosting:
         visit = self._visits.setdefault(customer_id, Visits()).add(day)
         if visit is not None:
             self.posting.deltas.add_visit(customer_id, visit)
+
+
+def _refuse_repeated(references: Sequence[BillReference], places: Sequence[str]) -> None:
+    seen: set[UUID] = set()
+    for reference, place in zip(references, places, strict=True):
+        if reference.bill_id in seen:
+            raise invalid_field(f"{place}.id", "is the id of a bill before it")
+        seen.add(reference.bill_id)

@@ -19,7 +19,7 @@ class _Patron(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it.
         # Databases that a command has started are stopped on the way out.
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -29,6 +29,8 @@ class _Patron(click.Group):
             if expected is None:
                 raise
             raise expected from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 @click.group(

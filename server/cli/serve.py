@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Coroutine
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,6 @@ def serve(
     environment says where others are. Options win over the environment.
     """
     settings = Settings.load(data_dir=data_dir, host=host, port=port, admin_port=admin_port)
-    settings.require_keys()
     if until_stdin_closes:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     _serve(settings)
@@ -75,9 +75,23 @@ def _serve(settings: Settings) -> None:
 
         with maintenance_database(settings) as url:
             merchants.ensure_demo_merchant(url)
-            asyncio.run(run(settings, ready=partial(welcome, settings)))
+            _run(run(settings, ready=partial(welcome, settings)))
     else:
-        asyncio.run(run(settings, ready=_announce))
+        _run(run(settings, ready=_announce))
+
+
+def _run(server: Coroutine[None, None, None]) -> None:
+    with asyncio.Runner(loop_factory=_event_loop) as runner:
+        runner.run(server)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop of uvloop where there is one: it is faster."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def _announce(server: "RunningServer") -> None:

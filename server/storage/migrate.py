@@ -1,13 +1,17 @@
 """Bringing the schema to the newest revision."""
 
 from functools import cache
+from typing import Final
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from sqlalchemy.ext.asyncio import create_async_engine
+
+_LOCK: Final = 0x706174726F6E
+"""Any number that no other user of the database locks."""
 
 
 def _config() -> Config:
@@ -50,6 +54,8 @@ async def migrate(owner_url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    # Of several that start at once, one migrates; the others wait and find it done.
+    connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

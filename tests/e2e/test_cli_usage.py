@@ -8,7 +8,7 @@ import pytest
 from server.auth.development import ALGORITHM
 from server.auth.tokens import KeySet, TokenVerifier
 from server.settings import Settings
-from tests.support.command_line import fails, succeeds
+from tests.support.command_line import fails, patron, succeeds
 
 MERCHANT = "5b0c9b7e-8f0f-4a38-9d6a-0d0a3f7f6a01"
 NEW_MERCHANT = ("merchant", "create", "--name", "A", "--currency", "USD", "--time-zone", "UTC")
@@ -22,7 +22,7 @@ def verifier(data: Path, **names: str) -> TokenVerifier:
 
 def test_help_lists_the_commands() -> None:
     """`patron --help` names every command with a line on it."""
-    told = succeeds("--help")
+    told = patron("--help").stdout
     for command in ("serve", "demo", "merchant", "token", "db"):
         assert f"\n  {command} " in told
 
@@ -38,8 +38,10 @@ def test_serve_documents_every_variable() -> None:
 
 def test_a_wrong_variable_is_named_in_one_line() -> None:
     """A setting that makes no sense is one line on stderr and status 2, before anything starts."""
-    told = fails("serve", status=2, PATRON_PORT="many")
-    assert told == "Error: PATRON_PORT must be a whole number from 0 to 65535\n"
+    outcome = patron("serve", variables={"PATRON_PORT": "many"})
+    assert outcome.returncode == 2
+    assert outcome.stderr == "Error: PATRON_PORT must be a whole number from 0 to 65535\n"
+    assert not outcome.stdout
 
 
 def test_production_does_not_start_without_its_keys(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_what_cannot_be_reached_is_said_without_a_traceback(tmp_path: Path) -> N
     url = "postgresql://patron_owner@127.0.0.1:1/patron"
     told = fails("db", "migrate", status=1, PATRON_DATABASE_OWNER_URL=url)
     assert told.startswith("Error: cannot connect: ")
-    told = fails("demo", "--target", "127.0.0.1:1", "--token", "none", status=1)
+    told = patron("demo", "--target", "127.0.0.1:1", "--token", "none").stderr
     assert told.startswith("Error: UNAVAILABLE: ")
     file = tmp_path / "file"
     file.touch()

@@ -81,6 +81,11 @@ class DataDirectory:
             json.dump(asdict(server), record)
         Path(record.name).replace(self._record)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a process is the server of this directory, ready or not."""
+        return is_locked(self._lock)
+
     def running_server(self) -> RunningServer | None:
         """Return the server that serves from this directory, or None if none is ready.
 
@@ -90,7 +95,7 @@ class DataDirectory:
             server = RunningServer(**json.loads(self._record.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        alive = psutil.pid_exists(server.pid) and is_locked(self._lock)
+        alive = psutil.pid_exists(server.pid) and self.is_served
         return server if alive else None
 
     def open_lock(self, name: str) -> FileLock:

@@ -82,14 +82,15 @@ def _await_ready(
 
 
 def _find(directory: DataDirectory) -> RunningServer | None:
-    """Return the server of the directory; one that is about to stop is waited for."""
+    """Return the server of the directory; one that is starting or stopping is waited for."""
     deadline = time.monotonic() + _STOP_SECONDS
-    while (running := directory.running_server()) is not None:
-        if _serves(running.target):
+    while directory.is_served:
+        running = directory.running_server()
+        if running is not None and _serves(running.target):
             click.echo(f"Using the server at {running.target}.", err=True)
             return running
         if time.monotonic() >= deadline:
-            raise Failure(f"the server at {running.target}, process {running.pid}, does not serve")
+            raise Failure(f"the server of {directory.path} does not get ready")
         time.sleep(_POLL_SECONDS)
     return None
 

@@ -16,7 +16,7 @@ from domain.errors import (
 from domain.model.merchant import Merchant
 
 MAX_TOTAL_MINOR: Final = 10_000_000_000_000
-"""The highest total of a bill: sums over all bills of a merchant stay within 64 bits."""
+"""The highest total of a bill and of its payments, so that sums over bills stay within 64 bits."""
 MAX_AHEAD: Final = timedelta(days=1)
 """How far a client's clock may be ahead."""
 
@@ -185,7 +185,7 @@ def check(
 
     Raises:
         InvalidRequestError: The currency is not the merchant's, the expected total is another, a
-            walk-in's bill isn't paid exactly, or a date cannot be.
+            walk-in's bill isn't paid exactly, or an amount or a date cannot be.
     """
     if draft.currency != merchant.currency:
         raise InvalidRequestError(
@@ -206,6 +206,8 @@ def check(
             ],
         )
     paid = sum(payment.amount_minor for payment in draft.payments)
+    if paid > MAX_TOTAL_MINOR:
+        raise invalid_field(f"{place}.payments", f"must not sum up to more than {MAX_TOTAL_MINOR}")
     if draft.is_walk_in and paid != total_minor:
         raise InvalidRequestError(
             Reason.WALK_IN_NOT_SETTLED,

@@ -80,11 +80,7 @@ class Errors(Interceptor):
 
         return translated
 
-    async def _abort_unexpected(
-        self, method: Method, context: Context, error: BaseException
-    ) -> NoReturn:
-        error_id = uuid.uuid4().hex
-        set_failure(Failure(Reason.UNEXPECTED, error_id))
+    def _report(self, method: Method, error: BaseException, error_id: str) -> None:
         try:
             self._log.error(
                 "unexpected error",
@@ -92,7 +88,17 @@ class Errors(Interceptor):
                 error_id=error_id,
                 error=describe_exception(error),
             )
+        finally:
+            # Also when there is nowhere to log to.
             self._capture(error, error_id, method.full_name)
+
+    async def _abort_unexpected(
+        self, method: Method, context: Context, error: BaseException
+    ) -> NoReturn:
+        error_id = uuid.uuid4().hex
+        set_failure(Failure(Reason.UNEXPECTED, error_id))
+        try:
+            self._report(method, error, error_id)
         finally:
             # Also when it cannot be reported: grpc would send the text of whatever else is raised.
             await _abort(

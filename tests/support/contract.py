@@ -2,11 +2,15 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescriptor
 
 import patron
+
+ROOT = Path(__file__).parents[2]
 
 
 def files() -> Iterator[FileDescriptor]:
@@ -34,3 +38,10 @@ def messages() -> list[Descriptor]:
         if file.package != "patron.options.v1"
         for message in file.message_types_by_name.values()
     ]
+
+
+def documented_codes() -> dict[str, str]:
+    """Return the code in brackets of every reason's comment."""
+    text = (ROOT / "protos/patron/error/v1/error_reason.proto").read_text()
+    pattern = r"// \[(\w+)\](?:.*\n)(?:\s*//.*\n)*\s*ERROR_REASON_(\w+) ="
+    return {reason: code for code, reason in re.findall(pattern, text)}

@@ -308,7 +308,8 @@ class BillDraft(_message.Message):
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
         """The payments that were made with the bill. They pay this bill first; what is over pays the
-        customer's other open bills, the oldest first, and then stays as the customer's credit.
+        customer's other open bills, the oldest first, and then stays as the customer's credit. Their
+        sum must not be over 10,000,000,000,000 minor units.
         """
 
     @_builtins.property

@@ -124,8 +124,10 @@ class WriteTransaction(Protocol):
     async def update_customer(self, before: Customer, after: Customer) -> None:
         """Change a customer, which is the answer of this write."""
 
-    async def resolve(self, references: Sequence[BillReference]) -> list[Resolved]:
-        """Return what is there of each reference."""
+    async def resolve(
+        self, references: Sequence[BillReference], entry_ids: Sequence[UUID]
+    ) -> tuple[list[Resolved], frozenset[UUID]]:
+        """Return what is there of each reference, and which ids are those of ledger entries."""
 
     async def accounts(self, customer_ids: Sequence[UUID]) -> dict[UUID, Account]:
         """Return the open positions of the customers that have any."""

@@ -41,7 +41,7 @@ from server.logs import configure_logging
 from server.phones import parse_phone
 from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.storage.bills import PostgresBills
 from server.storage.customers import PostgresCustomers
 from server.storage.database import Database
@@ -73,7 +73,6 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
         OSError: A port is taken, or a database cannot be reached.
     """
     configure_logging(settings.log_level.upper())
-    settings.require_keys()
     stop = asyncio.Event()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
@@ -87,6 +86,7 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[RunningServer]:
     """Run a server with all its parts for as long as the body runs; raises as `serve` does."""
+    settings.require_keys()
     async with AsyncExitStack() as stack:
         init_sentry(
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
@@ -128,6 +128,8 @@ async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, st
         directory.create()
         stack.enter_context(directory.server_lock())
     database_url, redis_url = settings.database_url, settings.redis_url
+    if database_url is None and not settings.embeds_database:
+        raise SettingsError("PATRON_DATABASE_URL", "is required: the database is not embedded")
     if database_url is None:
         urls = stack.enter_context(EmbeddedPostgres(directory.path))
         await migrate(urls.owner)

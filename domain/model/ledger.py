@@ -83,15 +83,16 @@ class Account:
     def enter(self, debit: OpenDebit, payments: Sequence[FreeCredit]) -> list[Allocation]:
         """Enter a bill's debit and the payments that it carries, and allocate what can be.
 
-        The payments pay their own bill first; then the customer's credit does, the oldest first.
-        What is left of the payments pays the customer's other open debits, the oldest first, and
-        then is credit.
+        The payments pay their own bill first; then the customer's credit does. What is left of the
+        payments pays the customer's other open debits, and then is credit. Of several payments,
+        credits or debits the oldest is always first.
 
         Returns:
             The allocations in the order in which they were made.
         """
-        made = _allocate([*payments, *self.credits], [debit])
-        made += _allocate(payments, self.debits)
+        own = sorted(payments, key=_age)
+        made = _allocate([*own, *self.credits], [debit])
+        made += _allocate(own, self.debits)
         self.debits = [item for item in self.debits if item.open_minor]
         self.credits = [item for item in self.credits if item.free_minor]
         if debit.open_minor:

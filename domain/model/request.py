@@ -25,6 +25,8 @@ class Written(Generic[T_co]):
 
     value: T_co
     revision: Revision
-    """The merchant's revision that contains the write."""
+    """The merchant's revision that contains the write; a part of the answer."""
+    current: Revision
+    """The merchant's revision now."""
     replayed: bool = False
     """Whether an earlier request with the same key got this answer first."""

@@ -115,11 +115,11 @@ class Customers:
 
 
 def _refuse_taken(customer: Customer, others: list[Customer]) -> None:
-    for other in others:
-        if other.id == customer.id:
-            raise AlreadyExistsError(
-                Reason.CUSTOMER_ALREADY_EXISTS, "another request created a customer of this id"
-            )
+    if any(other.id == customer.id for other in others):
+        raise AlreadyExistsError(
+            Reason.CUSTOMER_ALREADY_EXISTS, "another request created a customer of this id"
+        )
+    for other in sorted(others, key=lambda other: other.phone != customer.phone):
         if customer.phone and other.phone == customer.phone:
             raise AlreadyExistsError(
                 Reason.PHONE_TAKEN,

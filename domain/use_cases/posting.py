@@ -1,6 +1,7 @@
 """From drafts of bills to all that one write changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -16,6 +17,24 @@ from domain.model.customer import Customer
 from domain.model.ledger import Account, EntryKind, FreeCredit, OpenDebit
 from domain.model.rollups import Visits
 from domain.ports import BillReference, Entry, PhoneParser, Posting, Resolved, WriteTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One draft of a request, checked."""
+
+    draft: BillDraft
+    place: str
+    """Where the draft stands in the request, such as `bills[17]`."""
+    sums: Totals
+    reference: BillReference
+
+    def ids(self) -> Iterator[tuple[str, UUID]]:
+        """Yield the ids that the draft gives to ledger entries, each after its place."""
+        yield f"{self.place}.id", self.reference.bill_id
+        for index, payment in enumerate(self.draft.payments):
+            if payment.id is not None:
+                yield f"{self.place}.payments[{index}].id", payment.id
 
 
 class BillPosting:
@@ -37,39 +56,31 @@ class BillPosting:
         """Enter the drafts in their order; each stands at its place in the request.
 
         Raises:
-            InvalidRequestError: A draft does not fit itself or the merchant, or two have one id.
+            InvalidRequestError: A draft does not fit itself or the merchant, or an id comes twice.
             NotFoundError: The merchant has no customer of a given id.
-            AlreadyExistsError: The id of a draft is another bill's.
+            AlreadyExistsError: An id is that of another bill or payment.
         """
-        sums = [self._sums(draft, place) for draft, place in zip(drafts, places, strict=True)]
-        references = [
-            self._reference(draft, place) for draft, place in zip(drafts, places, strict=True)
-        ]
-        _refuse_repeated(references, places)
-        resolved = await self._transaction.resolve(references)
+        items = [self._item(draft, place) for draft, place in zip(drafts, places, strict=True)]
+        ids = _distinct_ids(items)
+        resolved, taken = await self._transaction.resolve([item.reference for item in items], ids)
         await self._load(resolved)
-        for draft, draft_sums, reference, found, place in zip(
-            drafts, sums, references, resolved, places, strict=True
-        ):
+        for item, found in zip(items, resolved, strict=True):
             if found.digest is None:
-                customer_id = self._customer(draft, reference, found, place)
-                self._post(draft, draft_sums, reference, customer_id)
-            elif found.digest == draft.digest:
-                self.existing.append(reference.bill_id)
+                _refuse_taken(item, taken)
+                self._post(item, self._customer(item, found))
+            elif found.digest == item.draft.digest:
+                self.existing.append(item.reference.bill_id)
             else:
                 raise AlreadyExistsError(
                     Reason.BILL_ALREADY_EXISTS,
                     "another request created a bill of this id",
-                    violations=[FieldViolation(f"{place}.id", "is another bill's")],
+                    violations=[FieldViolation(f"{item.place}.id", "is another bill's")],
                 )
 
-    def _sums(self, draft: BillDraft, place: str) -> Totals:
+    def _item(self, draft: BillDraft, place: str) -> _Item:
         sums = totals(draft.lines, place)
         check(draft, sums.total_minor, self._merchant, self._now, place)
-        return sums
-
-    def _reference(self, draft: BillDraft, place: str) -> BillReference:
-        return BillReference(
+        reference = BillReference(
             bill_id=draft.id or uuid4(),
             customer_id=draft.customer_id,
             phone=draft.phone
@@ -77,6 +88,7 @@ class BillPosting:
             external_id=draft.external_id,
             business_day=self._merchant.business_day(draft.billed_at or self._now),
         )
+        return _Item(draft, place, sums, reference)
 
     async def _load(self, resolved: Sequence[Resolved]) -> None:
         """Load what decides of the customers that are there."""
@@ -96,20 +108,19 @@ class BillPosting:
         if unsettled:
             self._accounts = await self._transaction.accounts(list(unsettled))
 
-    def _customer(
-        self, draft: BillDraft, reference: BillReference, found: Resolved, place: str
-    ) -> UUID | None:
-        if draft.is_walk_in or found.customer_id is not None:
+    def _customer(self, item: _Item, found: Resolved) -> UUID | None:
+        if item.draft.is_walk_in or found.customer_id is not None:
             return found.customer_id
+        reference = item.reference
         if reference.customer_id is not None:
             raise NotFoundError(
                 Reason.CUSTOMER_NOT_FOUND,
                 "no such customer",
-                violations=[FieldViolation(f"{place}.customer_id", "is no customer's")],
+                violations=[FieldViolation(f"{item.place}.customer_id", "is no customer's")],
             )
         who = (reference.phone, reference.external_id)
         if who not in self._created:
-            self._created[who] = self._new_customer(draft, reference)
+            self._created[who] = self._new_customer(item.draft, reference)
         return self._created[who]
 
     def _new_customer(self, draft: BillDraft, reference: BillReference) -> UUID:
@@ -126,9 +137,8 @@ class BillPosting:
         self.posting.customers.append(customer)
         return customer.id
 
-    def _post(
-        self, draft: BillDraft, sums: Totals, reference: BillReference, customer_id: UUID | None
-    ) -> None:
+    def _post(self, item: _Item, customer_id: UUID | None) -> None:
+        draft, sums, reference = item.draft, item.sums, item.reference
         billed_at = draft.billed_at or self._now
         payments = tuple(
             Payment(
@@ -254,9 +264,30 @@ class BillPosting:
             self.posting.deltas.add_visit(customer_id, visit)
 
 
-def _refuse_repeated(references: Sequence[BillReference], places: Sequence[str]) -> None:
-    seen: set[UUID] = set()
-    for reference, place in zip(references, places, strict=True):
-        if reference.bill_id in seen:
-            raise invalid_field(f"{place}.id", "is the id of a bill before it")
-        seen.add(reference.bill_id)
+def _distinct_ids(items: Sequence[_Item]) -> list[UUID]:
+    """Return the ids that the request gives to ledger entries.
+
+    Raises:
+        InvalidRequestError: One comes twice.
+    """
+    found: dict[UUID, str] = {}
+    for item in items:
+        for place, id_ in item.ids():
+            if id_ in found:
+                raise invalid_field(place, f"is the id at {found[id_]} too")
+            found[id_] = place
+    return list(found)
+
+
+def _refuse_taken(item: _Item, taken: frozenset[UUID]) -> None:
+    violations = [
+        FieldViolation(place, "is the id of another bill or payment")
+        for place, id_ in item.ids()
+        if id_ in taken
+    ]
+    if violations:
+        raise AlreadyExistsError(
+            Reason.PAYMENT_ALREADY_EXISTS,
+            "an id is that of another bill or payment",
+            violations=violations,
+        )

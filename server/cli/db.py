@@ -36,7 +36,7 @@ def migrate(data_dir: Path | None) -> None:
 @db.command()
 @data_dir_option
 def verify(data_dir: Path | None) -> None:
-    """Compare the ledger and the kept totals with a recomputation from the bills.
+    """Check the bills, and compare the ledger and the kept totals with a recomputation from them.
 
     Prints every difference and exits with 1 if there is one.
     """
@@ -75,7 +75,7 @@ def _describe(merchant_id: UUID, difference: "Difference") -> str:
 def rebuild(merchant_id: UUID | None, data_dir: Path | None) -> None:
     """Compute the kept totals anew from the bills.
 
-    One that was interrupted goes on where it was when run again.
+    One of all merchants that was interrupted goes on where it was when run again.
     """
     with maintenance_database(Settings.load(data_dir=data_dir)) as url:
         done = asyncio.run(_rebuild(url, merchant_id))

@@ -31,10 +31,10 @@ class BillHandler(BillServiceServicer):
     async def CreateBill(
         self, request: messages.CreateBillRequest, context: Context
     ) -> messages.CreateBillResponse:
-        key = self._digests.key(request.request_id, request.bill)
+        key = self._digests.key(request, request.bill)
         draft = to_draft(request.bill, key.digest, "bill")
         written = await self._bills.create(current_caller(), key, draft)
-        tell_written(context, written.revision, replayed=written.replayed)
+        tell_written(context, written.current, replayed=written.replayed)
         return messages.CreateBillResponse(
             bill=from_bill(written.value), revision=str(written.revision)
         )

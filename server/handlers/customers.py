@@ -29,10 +29,10 @@ class CustomerHandler(CustomerServiceServicer):
     async def CreateCustomer(
         self, request: messages.CreateCustomerRequest, context: Context
     ) -> messages.CreateCustomerResponse:
-        key = self._digests.key(request.request_id, request.customer)
+        key = self._digests.key(request, request.customer)
         draft = to_draft(request.customer, key.digest)
         written = await self._customers.create(current_caller(), key, draft)
-        tell_written(context, written.revision, replayed=written.replayed)
+        tell_written(context, written.current, replayed=written.replayed)
         return messages.CreateCustomerResponse(
             customer=from_customer(written.value), revision=str(written.revision)
         )
@@ -57,9 +57,9 @@ class CustomerHandler(CustomerServiceServicer):
     async def UpdateCustomer(
         self, request: messages.UpdateCustomerRequest, context: Context
     ) -> messages.UpdateCustomerResponse:
-        key = self._digests.key(request.request_id, request)
+        key = self._digests.key(request, request)
         written = await self._customers.update(current_caller(), key, to_update(request))
-        tell_written(context, written.revision, replayed=written.replayed)
+        tell_written(context, written.current, replayed=written.replayed)
         return messages.UpdateCustomerResponse(
             customer=from_customer(written.value), revision=str(written.revision)
         )

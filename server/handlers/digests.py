@@ -7,8 +7,13 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from domain.model.request import RequestKey
+from patron.bill.v1.bill_service_pb2 import CreateBillRequest
+from patron.customer.v1.customer_service_pb2 import CreateCustomerRequest, UpdateCustomerRequest
 
 _HASH: Final = "sha256"
+
+
+WriteRequest = CreateCustomerRequest | UpdateCustomerRequest | CreateBillRequest
 
 
 class Digests:
@@ -21,6 +26,7 @@ class Digests:
         """Return the keyed hash of a message: the same for equal messages, 32 bytes."""
         return hmac.digest(self._key, message.SerializeToString(deterministic=True), _HASH)
 
-    def key(self, request_id: str, message: Message) -> RequestKey:
-        """Return the key of the write that `message` asks for."""
-        return RequestKey(UUID(request_id), message.DESCRIPTOR.full_name, self.of(message))
+    def key(self, request: WriteRequest, message: Message) -> RequestKey:
+        """Return the key of a request for a write; `message` is what of it says which write."""
+        method = request.DESCRIPTOR.full_name
+        return RequestKey(UUID(request.request_id), method, self.of(message))

@@ -25,10 +25,7 @@ class Codec(Interceptor):
         def decode(request: Payload) -> Payload:
             if method.streams_requests:
                 return _Parsed(request, parse)
-            try:
-                return parse(request)
-            except DecodeError:
-                raise _malformed() from None
+            return _parsed(request, parse)
 
         async def one(request: Payload, context: Context) -> bytes:
             return serialize(await call(decode(request), context))
@@ -44,12 +41,11 @@ class Codec(Interceptor):
 class _Parsed(AsyncIterator[Any]):
     """The messages of a stream of requests."""
 
-    __slots__ = ("_number", "_parse", "_requests")
+    __slots__ = ("_parse", "_requests")
 
     def __init__(self, requests: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> None:
         self._requests = requests
         self._parse = parse
-        self._number = -1
 
     async def __anext__(self) -> Payload:
         try:
@@ -58,16 +54,13 @@ class _Parsed(AsyncIterator[Any]):
             # A client that leaves looks like one that has sent all, until the cancellation comes.
             await asyncio.sleep(_CANCELLATION_LAG)
             raise
-        self._number += 1
-        try:
-            return self._parse(request)
-        except DecodeError:
-            raise _malformed(batch=str(self._number)) from None
+        return _parsed(request, self._parse)
 
 
-def _malformed(**metadata: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        Reason.REQUEST_MALFORMED,
-        "the request is not a message of the method's request type",
-        metadata=metadata,
-    )
+def _parsed(request: bytes, parse: Callable[[bytes], Any]) -> Payload:
+    try:
+        return parse(request)
+    except DecodeError:
+        raise InvalidRequestError(
+            Reason.REQUEST_MALFORMED, "the request is not a message of the method's request type"
+        ) from None

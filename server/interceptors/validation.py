@@ -30,12 +30,8 @@ class Validation(Interceptor):
 
         return validated_stream if method.streams_requests else validated
 
-    def check(self, request: Message, **metadata: str) -> None:
+    def check(self, request: Message) -> None:
         """Do nothing when the request keeps the rules.
-
-        Args:
-            request: The request.
-            metadata: What else the error says.
 
         Raises:
             InvalidRequestError: It breaks at least one; the violations are all of them.
@@ -50,7 +46,6 @@ class Validation(Interceptor):
         raise InvalidRequestError(
             Reason.FIELD_INVALID,
             f"{first.field}: {first.description}" if first.field else first.description,
-            metadata=metadata,
             violations=violations,
         )
 
@@ -58,17 +53,15 @@ class Validation(Interceptor):
 class _Validated(AsyncIterator[Any]):
     """The messages of a stream of requests, up to the first that breaks a rule."""
 
-    __slots__ = ("_number", "_requests", "_validation")
+    __slots__ = ("_requests", "_validation")
 
     def __init__(self, requests: AsyncIterator[Any], validation: Validation) -> None:
         self._requests = requests
         self._validation = validation
-        self._number = -1
 
     async def __anext__(self) -> Payload:
         request = await anext(self._requests)
-        self._number += 1
-        self._validation.check(request, batch=str(self._number))
+        self._validation.check(request)
         return request
 
 

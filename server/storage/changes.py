@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import update
 from sqlalchemy.sql.dml import UpdateBase
 
@@ -19,7 +20,7 @@ REMEMBER: Final = (
         of_merchant(idempotency),
         idempotency.c.request_id == parameter(idempotency.c.request_id),
     )
-    .values(answer=parameter(idempotency.c.answer))
+    .values({name: parameter(idempotency.c[name]) for name in ("answer", "revision")})
 )
 """Keeps the answer of the request; does nothing where there is no request id."""
 
@@ -28,7 +29,8 @@ def change(*changes: UpdateBase) -> Statement:
     """Return the changes with all that goes with them, as one statement.
 
     It also writes the audit records, keeps the answer, and moves the merchant's revision and bill
-    number on. Its parameters are those of the changes and of `change_arguments`.
+    number on. Its parameters are those of the changes, of `audit_arguments` and `REMEMBER`, and
+    `revision`, `next_bill_number`, `happened_at` and `actor`.
     """
     audit = insert_rows(audit_log, *_AUDIT, same=("revision", "happened_at", "actor"))
     statement = (
@@ -53,6 +55,11 @@ class AuditRecord:
     resource_id: UUID
     before: str | None = None
     after: str | None = None
+
+
+def as_json(value: object) -> str:
+    """Return a value of the domain as it is kept."""
+    return msgspec.json.encode(value).decode()
 
 
 def audit_arguments(records: Sequence[AuditRecord]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from domain.errors import Reason, UnavailableError
 from domain.model.caller import Caller
 from server.storage import migrate
 from server.storage.errors import StorageError, merchant_unknown, translated
+from server.storage.schema import MAINTENANCE_ROLE, SERVING_ROLE
 from server.storage.statements import Statement
 
 READ: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     Connection = PoolConnectionProxy[asyncpg.Record]
 
-_ROLE: Final = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+_CLEAN_UP: Final = 5.0
+"""How many seconds the end of a broken transaction may take."""
+
+_SEES_EVERY_MERCHANT: Final = """
+SELECT rolsuper OR rolbypassrls
+    OR pg_has_role(current_user, $1, 'MEMBER')
+    OR EXISTS (SELECT FROM pg_tables WHERE tablename = 'merchant' AND tableowner = current_user)
+FROM pg_roles WHERE rolname = current_user
+"""
 
 
 class Transaction:
@@ -74,7 +83,7 @@ class Database:
         Args:
             url: The database, with a role that row-level security applies to.
             pool_size: How many connections to keep at most.
-            lock_timeout: How long a statement waits for a lock at most, in seconds.
+            lock_timeout: How long a call waits for other writes at most, in seconds.
             acquire_timeout: How long a call waits for a connection at most, in seconds.
 
         Raises:
@@ -96,6 +105,15 @@ class Database:
             await _check(pool)
             yield cls(pool, acquire_timeout=acquire_timeout, lock_timeout=lock_timeout)
 
+    def patience(self, caller: Caller) -> float:
+        """Return how many seconds a call may wait for other writes.
+
+        Raises:
+            DeadlineExceededError: The caller's deadline is over.
+        """
+        remaining = caller.remaining()
+        return self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
+
     async def ping(self) -> None:
         """Ask the database for a sign of life; raises when there is none."""
         with translated():
@@ -115,15 +133,18 @@ class Database:
         with translated():
             connection = await self._acquire(caller)
             try:
-                await connection.execute(self._begin(caller, mode))
                 try:
+                    await connection.execute(self._begin(caller, mode))
                     yield Transaction(connection, caller)
                 except BaseException:
-                    await connection.execute("ROLLBACK")
+                    # Outside a transaction, where BEGIN did not get, this is but a warning.
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK", timeout=_CLEAN_UP)
                     raise
                 await connection.execute("COMMIT")
             finally:
-                await self._pool.release(connection)
+                # The pool would clean up within the time that was left to get the connection.
+                await self._pool.release(connection, timeout=_CLEAN_UP)
 
     async def _acquire(self, caller: Caller) -> "Connection":
         remaining = caller.remaining()
@@ -138,31 +159,33 @@ class Database:
     def _begin(self, caller: Caller, mode: str) -> str:
         """Return the statements that open a transaction, in one message to save round trips."""
         remaining = caller.remaining()
-        lock = self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
-        statement = 0 if remaining is None else max(1, int(remaining * 1000))
         return (
             f"BEGIN {mode};"
             f"SET LOCAL patron.merchant = '{caller.merchant_id}';"
-            f"SET LOCAL lock_timeout = {max(1, int(lock * 1000))};"
-            f"SET LOCAL statement_timeout = {statement}"
+            f"SET LOCAL lock_timeout = {_milliseconds(self.patience(caller))};"
+            f"SET LOCAL statement_timeout = {0 if remaining is None else _milliseconds(remaining)}"
         )
 
 
-async def _reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Leave a connection to its next user; all settings were local to its transaction."""
-    if connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
+def _milliseconds(seconds: float) -> int:
+    """Return a time as PostgreSQL's settings take it: 0 would be for ever."""
+    return min(max(1, int(seconds * 1000)), 2**31 - 1)
+
+
+async def _reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Leave a connection to its next user as it is: all settings were local to a transaction."""
 
 
 async def _check(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    if await pool.fetchval(_ROLE):
-        raise StorageError(
-            "The role of PATRON_DATABASE_URL is a superuser or has BYPASSRLS: merchants would not "
-            "be kept apart. Serve with a member of patron_serving."
-        )
     stored = await migrate.stored_revision(pool)
     if stored != migrate.head():
         raise StorageError(
             f"The schema is at revision {stored}, this release needs {migrate.head()}: run "
             "`patron db migrate`."
+        )
+    if await pool.fetchval(_SEES_EVERY_MERCHANT, MAINTENANCE_ROLE):
+        raise StorageError(
+            "The role of PATRON_DATABASE_URL is a superuser, has BYPASSRLS, owns the tables or is "
+            f"a member of {MAINTENANCE_ROLE}: merchants would not be kept apart. Serve with a "
+            f"member of {SERVING_ROLE} alone."
         )

@@ -19,7 +19,6 @@ _UNREACHABLE: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
@@ -63,9 +62,11 @@ def translated() -> Iterator[None]:
         if error.constraint_name != "ledger_entry_pkey":
             raise
         raise AlreadyExistsError(
-            Reason.PAYMENT_ALREADY_EXISTS, "the id of a payment is another payment's"
+            Reason.PAYMENT_ALREADY_EXISTS, "an id is that of another bill or payment"
         ) from error
     except _UNREACHABLE as error:
+        if isinstance(error, ValueError):
+            raise  # A value that the driver could not send: no other try will do better.
         raise UnavailableError(
             Reason.DEPENDENCY_UNAVAILABLE, "the database cannot be reached"
         ) from error

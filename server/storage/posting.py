@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, CollectionAggregate, Uuid, any_, bindparam, delete
 from domain.model.bill import Bill
 from domain.ports import Posting
 from server.storage import customers
-from server.storage.changes import AuditRecord, audit_arguments, change
+from server.storage.changes import AuditRecord, as_json, audit_arguments, change
 from server.storage.schema import (
     activity_gap,
     activity_gap_month,
@@ -162,7 +162,10 @@ def posting_arguments(posting: Posting) -> dict[str, Any]:
         "used_credit_ids": [credit.entry_id for _, credit in credits_ if not credit.free_minor],
         **audit_arguments(
             [
-                *(AuditRecord("customer.create", each.id) for each in posting.customers),
+                *(
+                    AuditRecord("customer.create", each.id, after=as_json(each))
+                    for each in posting.customers
+                ),
                 *(AuditRecord("bill.create", each.id) for each, _ in posting.bills),
             ]
         ),

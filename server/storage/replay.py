@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 from sqlalchemy import func, select
 
-from domain.model.ledger import Account, FreeCredit, OpenDebit
+from domain.model.ledger import Account, EntryKind, FreeCredit, OpenDebit
 from server.storage.schema import allocation, ledger_entry
 from server.storage.statements import Statement, of_merchant
 
@@ -81,6 +81,8 @@ def _replay(entries: Sequence[asyncpg.Record]) -> Counter[tuple[UUID, UUID]]:
     # A bill's debit is followed by the payments that it carried.
     for _, posted in groupby(entries, key=lambda entry: (entry["revision"], entry["bill_id"])):
         debit, *credits_ = posted
+        if debit["kind"] != EntryKind.BILL:
+            continue  # Payments that are in another account than their bill pay nothing.
         for made in account.enter(_debit(debit), list(map(_credit, credits_))):
             paid[made.credit.entry_id, made.debit.entry_id] += made.amount_minor
     return paid

@@ -33,6 +33,7 @@ from server.storage.schema import (
     customer_phone,
     customer_stats,
     free_credit,
+    ledger_entry,
     open_debit,
 )
 from server.storage.statements import Statement, of_merchant
@@ -90,6 +91,15 @@ _FOUND: Final = (
     .offset(0)
     .lateral("found")
 )
+_TAKEN: Final = (
+    select(func.array_agg(ledger_entry.c.entry_id))
+    .where(
+        of_merchant(ledger_entry),
+        ledger_entry.c.entry_id == any_(bindparam("entry_ids", type_=ARRAY(Uuid))),
+    )
+    .scalar_subquery()
+    .label("taken")
+)
 _OF_FOUND: Final = customer_day.c.customer_id == _FOUND.c.customer_id
 RESOLVE: Final = Statement(
     select(
@@ -112,11 +122,15 @@ RESOLVE: Final = Statement(
             _OF_FOUND,
             customer_day.c.day > _REFERENCE.c.day,
         ).label("visit_after"),
+        _TAKEN,
     )
     .select_from(_REFERENCE.join(_FOUND, true()))
     .order_by(_REFERENCE.c.position)
 )
-"""Finds what each reference of the parameters names, in their order."""
+"""Finds what each reference of the parameters names, in their order.
+
+Every row also has which of the given ids are those of ledger entries.
+"""
 
 _OF_CUSTOMERS: Final = any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
 ACCOUNTS: Final = Statement(
@@ -145,9 +159,12 @@ ACCOUNTS: Final = Statement(
 )
 
 
-def resolve_arguments(references: Sequence[BillReference]) -> dict[str, Any]:
+def resolve_arguments(
+    references: Sequence[BillReference], entry_ids: Sequence[UUID]
+) -> dict[str, Any]:
     """Return the parameters of `RESOLVE`."""
     return {
+        "entry_ids": entry_ids,
         "bill_ids": [reference.bill_id for reference in references],
         "customer_ids": [reference.customer_id for reference in references],
         "phones": [reference.phone for reference in references],

@@ -322,6 +322,7 @@ idempotency = Table(
     _text("method"),
     Column("digest", LargeBinary, nullable=False, comment="Keyed hash of the request"),
     Column("answer", JSONB),
+    Column("revision", BigInteger, comment="The merchant's revision that the answer tells of"),
     _instant("created_at"),
     PrimaryKeyConstraint("merchant_id", "request_id"),
 )

@@ -32,12 +32,20 @@ class Statement:
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
         self.sql: Final[str] = compiled.string
-        self._defaults: Final[Mapping[str, Any]] = compiled.params
+        self._literals: Final[Mapping[str, Any]] = {
+            name: bind.value for name, bind in compiled.binds.items() if not bind.required
+        }
         self._order: Final[Sequence[str]] = compiled.positiontup or ()
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return the values of the named parameters in the order of `sql`."""
-        return [values[name] if name in values else self._defaults[name] for name in self._order]
+        """Return the values of the named parameters in the order of `sql`.
+
+        Raises:
+            KeyError: One has no value.
+        """
+        return [
+            self._literals[name] if name in self._literals else values[name] for name in self._order
+        ]
 
 
 def parameter(target: ColumnElement[Any], name: str | None = None) -> BindParameter[Any]:

@@ -5,15 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from domain.model.bill import Bill
 from domain.model.customer import Customer
 from domain.model.ledger import Account
 from domain.model.merchant import Merchant
 from domain.ports import BillReference, Posting, Resolved
 from server.storage import bills, customers
-from server.storage.changes import REMEMBER, AuditRecord, audit_arguments
+from server.storage.changes import REMEMBER, AuditRecord, as_json, audit_arguments
 from server.storage.database import Transaction
 from server.storage.posting import POST, posting_arguments
 from server.storage.records import to_bill, to_customer
@@ -64,18 +62,20 @@ class PostgresWriteTransaction:
         return [(to_customer(row), row["digest"]) for row in rows]
 
     async def insert_customer(self, customer: Customer, digest: bytes) -> None:
-        audit = AuditRecord("customer.create", customer.id, after=_json(customer))
+        audit = AuditRecord("customer.create", customer.id, after=as_json(customer))
         values = customers.creation_arguments([(customer, digest)])
         await self._change(customers.INSERT, values | audit_arguments([audit]), customer)
 
     async def update_customer(self, before: Customer, after: Customer) -> None:
-        audit = AuditRecord("customer.update", after.id, _json(before), _json(after))
+        audit = AuditRecord("customer.update", after.id, as_json(before), as_json(after))
         values = customers.update_arguments(before, after)
         await self._change(customers.UPDATE, values | audit_arguments([audit]), after)
 
-    async def resolve(self, references: Sequence[BillReference]) -> list[Resolved]:
-        rows = await self._transaction.fetch(RESOLVE, resolve_arguments(references))
-        return [to_resolved(row) for row in rows]
+    async def resolve(
+        self, references: Sequence[BillReference], entry_ids: Sequence[UUID]
+    ) -> tuple[list[Resolved], frozenset[UUID]]:
+        rows = await self._transaction.fetch(RESOLVE, resolve_arguments(references, entry_ids))
+        return [to_resolved(row) for row in rows], frozenset(rows[0]["taken"] or ())
 
     async def accounts(self, customer_ids: Sequence[UUID]) -> dict[UUID, Account]:
         return to_accounts(await self._transaction.fetch(ACCOUNTS, {"customer_ids": customer_ids}))
@@ -89,7 +89,8 @@ class PostgresWriteTransaction:
         await self._change(POST, posting_arguments(posting), answer)
 
     async def remember(self, answer: object) -> None:
-        await self._transaction.fetch(_REMEMBER, self._answer(answer))
+        reached = {"revision": self.reached}
+        await self._transaction.fetch(_REMEMBER, reached | self._answer(answer))
 
     async def _change(self, statement: Statement, values: dict[str, Any], answer: object) -> None:
         changed = {
@@ -102,8 +103,4 @@ class PostgresWriteTransaction:
         self.reached = self.revision
 
     def _answer(self, answer: object) -> dict[str, Any]:
-        return {"request_id": self._request_id, "answer": _json(answer)}
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+        return {"request_id": self._request_id, "answer": as_json(answer)}

@@ -52,7 +52,13 @@ _LOCK: Final = Statement(
     select(*MERCHANT).where(OWN_MERCHANT).with_for_update(of=merchant, key_share=True)
 )
 _STORED: Final = Statement(
-    select(*MERCHANT, idempotency.c.method, idempotency.c.digest, idempotency.c.answer)
+    select(
+        *MERCHANT,
+        idempotency.c.method,
+        idempotency.c.digest,
+        idempotency.c.answer,
+        idempotency.c.revision,
+    )
     .select_from(
         merchant.outerjoin(
             idempotency,
@@ -79,22 +85,19 @@ class PostgresWriter:
         answer: type[T],
         work: Callable[[WriteTransaction], Awaitable[T]],
     ) -> Written[T]:
-        async with self._turn(caller):
+        until = asyncio.get_running_loop().time() + self._database.patience(caller)
+        async with self._turn(caller, until):
             for _ in range(_ATTEMPTS):
                 try:
-                    return await self._attempt(caller, key, answer, work)
+                    return await self._attempt(caller, key, answer, work, until)
                 except WriteConflictError:
                     continue
             raise write_contended()
 
     @asynccontextmanager
-    async def _turn(self, caller: Caller) -> AsyncIterator[None]:
+    async def _turn(self, caller: Caller, until: float) -> AsyncIterator[None]:
         turn = self._turns.setdefault(caller.merchant_id, asyncio.Semaphore(_WRITERS_PER_MERCHANT))
-        try:
-            async with asyncio.timeout(caller.remaining()):
-                await turn.acquire()
-        except TimeoutError as error:
-            raise write_contended() from error
+        await _in_time(turn.acquire(), until)
         try:
             yield
         finally:
@@ -106,11 +109,12 @@ class PostgresWriter:
         key: RequestKey | None,
         answer: type[T],
         work: Callable[[WriteTransaction], Awaitable[T]],
+        until: float,
     ) -> Written[T]:
         now = self._clock()
         async with self._database.transaction(caller, WRITE) as transaction:
             if key is None:
-                claimed = await transaction.fetch(_LOCK)
+                claimed = await _in_time(transaction.fetch(_LOCK), until)
                 if not claimed:
                     raise merchant_unknown()
             else:
@@ -120,7 +124,7 @@ class PostgresWriter:
                     "digest": key.digest,
                     "created_at": now,
                 }
-                claimed = await transaction.fetch(_CLAIM, claim)
+                claimed = await _in_time(transaction.fetch(_CLAIM, claim), until)
                 if not claimed:
                     return await _stored(transaction, key, answer)
             (row,) = claimed
@@ -133,7 +137,24 @@ class PostgresWriter:
                 now=now,
             )
             value = await work(writing)
-        return Written(value, Revision(row["epoch"], writing.reached))
+        reached = Revision(row["epoch"], writing.reached)
+        return Written(value, reached, current=reached)
+
+
+async def _in_time(waiting: Awaitable[T], until: float) -> T:
+    """Wait for a turn or a lock until a time of the loop, however many of them it takes.
+
+    Raises:
+        AbortedError: The time is over.
+    """
+    limit = asyncio.timeout_at(until)
+    try:
+        async with limit:
+            return await waiting
+    except TimeoutError:
+        if limit.expired():
+            raise write_contended() from None
+        raise
 
 
 async def _stored(transaction: Transaction, key: RequestKey, answer: type[T]) -> Written[T]:
@@ -147,5 +168,8 @@ async def _stored(transaction: Transaction, key: RequestKey, answer: type[T]) ->
             Reason.REQUEST_ID_REUSED, "the request id was used for another request"
         )
     return Written(
-        msgspec.json.decode(row["answer"], type=answer), to_merchant(row).revision, replayed=True
+        msgspec.json.decode(row["answer"], type=answer),
+        Revision(row["epoch"], row["revision"]),
+        current=to_merchant(row).revision,
+        replayed=True,
     )

@@ -309,18 +309,22 @@ CONFLICTS: Final = {
     "payment-id": Bad(
         lambda shop: with_payment(id=shop.bill.bill.payments[0].id),
         "PAYMENT_ALREADY_EXISTS",
-        (),
+        ("bill.payments[0].id",),
     ),
     "payment-of-a-bill's-id": Bad(
-        lambda shop: with_payment(id=shop.bill.bill.id), "PAYMENT_ALREADY_EXISTS", ()
+        lambda shop: with_payment(id=shop.bill.bill.id),
+        "PAYMENT_ALREADY_EXISTS",
+        ("bill.payments[0].id",),
     ),
     "bill-of-a-payment's-id": Bad(
-        lambda shop: a_bill(id=shop.bill.bill.payments[0].id), "PAYMENT_ALREADY_EXISTS", ()
+        lambda shop: a_bill(id=shop.bill.bill.payments[0].id),
+        "PAYMENT_ALREADY_EXISTS",
+        ("bill.id",),
     ),
-    "payment-of-its-bill's-id": Bad(
-        a_bill(id=SOME_ID, payments=[payment(1, id=SOME_ID)]), "PAYMENT_ALREADY_EXISTS", ()
+    "payment-of-its-bill's-id": invalid(
+        a_bill(id=SOME_ID, payments=[payment(1, id=SOME_ID)]), "bill.payments[0].id"
     ),
-    "payment-twice": Bad(same_id_twice(), "PAYMENT_ALREADY_EXISTS", ()),
+    "payment-twice": invalid(same_id_twice(), "bill.payments[1].id"),
     "unknown-customer": Bad(
         a_bill(phone=None, customer_id=SOME_ID), "CUSTOMER_NOT_FOUND", ("bill.customer_id",)
     ),
@@ -630,7 +634,7 @@ SPOILT: Final[dict[str, tuple[Callable[[BillDraft, Shop], object], str, str]]] =
     "payment-id": (
         lambda bill, shop: bill.payments.append(shop.bill.bill.payments[0]),
         "PAYMENT_ALREADY_EXISTS",
-        "",
+        "payments[0].id",
     ),
 }
 

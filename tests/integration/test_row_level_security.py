@@ -197,7 +197,9 @@ async def test_predicates_were_what_kept_apart(
             await PostgresCustomers(database).get(caller, customer_id)
         with pytest.raises(NotFoundError):
             await PostgresBills(database).get(caller, bill_id)
-    async with Database.connect(service.urls.maintenance, pool_size=1, lock_timeout=1) as database:
+    async with asyncpg.create_pool(service.urls.maintenance, min_size=1, max_size=1) as pool:
+        # Serving itself refuses this role.
+        database = Database(pool, acquire_timeout=1, lock_timeout=1)
         assert (await PostgresCustomers(database).get(caller, customer_id)).id == customer_id
         assert (await PostgresBills(database).get(caller, bill_id)).id == bill_id
 
@@ -295,6 +297,12 @@ async def test_refuses_to_serve_unguarded(service: Service) -> None:
             assert "BYPASSRLS" in await refusal_to_serve(as_role(service, role))
         finally:
             await database.execute(f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("role", ["patron_maintenance", "patron_owner"])
+async def test_refuses_to_serve_as_an_operator(service: Service, role: str) -> None:
+    """The server does not start as a role that sees every merchant or owns the tables."""
+    assert "kept apart" in await refusal_to_serve(as_role(service, role))
 
 
 async def test_refuses_to_serve_without_schema(service: Service) -> None:

@@ -23,8 +23,8 @@ def instant(when: datetime) -> Timestamp:
 
 def line(unit_price_minor: int = 1000, **fields: Any) -> BillLine:
     """Return one piece of something, unless told otherwise."""
-    piece = {"description": "Tea", "quantity_milli": 1000, "unit_price_minor": unit_price_minor}
-    return BillLine(**piece | fields)
+    piece: dict[str, Any] = {"description": "Tea", "quantity_milli": 1000}
+    return BillLine(**piece | {"unit_price_minor": unit_price_minor} | fields)
 
 
 def payment(amount_minor: int, **fields: Any) -> Payment:

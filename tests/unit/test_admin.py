@@ -40,9 +40,7 @@ def test_metrics() -> None:
 
 def test_health() -> None:
     """/healthz is 200 while the server can serve, else 503, and tells of each part."""
-    reports = iter(
-        [HealthReport(True, {"redis": False}), HealthReport(False, {"redis": True})]
-    )
+    reports = iter([HealthReport(True, {"redis": False}), HealthReport(False, {"redis": True})])
     with AdminServer(registry=CollectorRegistry(), health=lambda: next(reports)) as admin:
         healthy = get(admin, "/healthz")
         ill = get(admin, "/healthz")

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Final
 
+from domain.errors import invalid_field
 from domain.model.analytics import (
     Basis,
     Figures,
@@ -15,7 +16,7 @@ from domain.model.analytics import (
 )
 from patron.analytics.v1 import analytics_pb2
 from patron.analytics.v1.analytics_service_pb2 import GetSummaryRequest
-from server.handlers.messages.times import from_day, from_instant, to_day, to_existing_day
+from server.handlers.messages.times import from_day, from_instant, to_existing_day
 
 INTERVALS: Final = {
     analytics_pb2.Interval.Value(f"INTERVAL_{interval.name}"): interval for interval in Interval
@@ -37,13 +38,20 @@ def to_period(message: analytics_pb2.Period) -> Period:
 
 
 def to_month(text: str) -> date | None:
-    """Return the first day of a month; None when it is empty."""
-    return to_day(text and f"{text}-01", "month")
+    """Return the first day of a month; None when it is empty.
+
+    Raises:
+        InvalidRequestError: The calendar has no such month.
+    """
+    try:
+        return date.fromisoformat(f"{text}-01") if text else None
+    except ValueError:
+        raise invalid_field("month", "must be a month of the calendar, as YYYY-MM") from None
 
 
 def to_summary_fields(request: GetSummaryRequest) -> frozenset[str]:
     """Return the fields that a request wants; raises InvalidRequestError for a wrong mask."""
-    return summary_fields(tuple(request.read_mask.paths) if request.HasField("read_mask") else None)
+    return summary_fields(tuple(request.read_mask.paths) or None)
 
 
 def from_basis(basis: Basis) -> analytics_pb2.ReportBasis:

@@ -23,7 +23,7 @@ def to_draft(message: customer_pb2.CustomerDraft, digest: bytes) -> CustomerDraf
 def to_update(request: UpdateCustomerRequest) -> CustomerUpdate:
     """Return what a request wants to change; raises InvalidRequestError for a wrong mask."""
     message = request.customer
-    paths = tuple(request.update_mask.paths) if request.HasField("update_mask") else None
+    paths = tuple(request.update_mask.paths) or None
     return CustomerUpdate(
         id=UUID(message.id),
         etag=message.etag,

@@ -178,6 +178,12 @@ def _create_tables() -> None:
         sa.Column("method", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False, comment="Keyed hash of the request"),
         sa.Column("answer", postgresql.JSONB(), nullable=True),
+        sa.Column(
+            "revision",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The merchant's revision that the answer tells of",
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("merchant_id", "request_id", name=op.f("idempotency_pkey")),
     )

@@ -34,7 +34,7 @@ class GetSummaryRequest(_message.Message):
 
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields of Summary are wanted; omitted or `*`: all. The others are left at zero; `period`
+        """Which fields of Summary are wanted; omitted, empty or `*`: all. The others are left at zero; `period`
         is always there. An unknown path is INVALID_ARGUMENT.
         """
 

@@ -193,7 +193,7 @@ class UpdateCustomerRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of `external_id`, `name`, `phone` and `note` to change. Omitted: all that are not empty;
+        """Which of `external_id`, `name`, `phone` and `note` to change. Omitted or empty: all that are not empty;
         `*`: all, so that empty ones are cleared. Any other path is INVALID_ARGUMENT.
         """
 

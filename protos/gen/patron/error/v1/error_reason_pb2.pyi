@@ -71,7 +71,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_BILL_ALREADY_EXISTS: _ErrorReason.ValueType  # 41
     """[ALREADY_EXISTS] The id belongs to a bill that was created by another request."""
     ERROR_REASON_PAYMENT_ALREADY_EXISTS: _ErrorReason.ValueType  # 42
-    """[ALREADY_EXISTS] The id belongs to another payment."""
+    """[ALREADY_EXISTS] The id of a payment, or of a bill, is that of another payment or bill."""
     ERROR_REASON_PHONE_TAKEN: _ErrorReason.ValueType  # 43
     """[ALREADY_EXISTS] The phone belongs to another customer; metadata: `customer_id`."""
     ERROR_REASON_EXTERNAL_ID_TAKEN: _ErrorReason.ValueType  # 44
@@ -140,7 +140,7 @@ ERROR_REASON_CUSTOMER_ALREADY_EXISTS: ErrorReason.ValueType  # 40
 ERROR_REASON_BILL_ALREADY_EXISTS: ErrorReason.ValueType  # 41
 """[ALREADY_EXISTS] The id belongs to a bill that was created by another request."""
 ERROR_REASON_PAYMENT_ALREADY_EXISTS: ErrorReason.ValueType  # 42
-"""[ALREADY_EXISTS] The id belongs to another payment."""
+"""[ALREADY_EXISTS] The id of a payment, or of a bill, is that of another payment or bill."""
 ERROR_REASON_PHONE_TAKEN: ErrorReason.ValueType  # 43
 """[ALREADY_EXISTS] The phone belongs to another customer; metadata: `customer_id`."""
 ERROR_REASON_EXTERNAL_ID_TAKEN: ErrorReason.ValueType  # 44

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from domain.errors import invalid_field
 from domain.model.analytics import Figures, Period, RankedCustomer, Ranking
 from domain.model.bill import Bill
 from domain.model.caller import Caller
@@ -186,6 +187,10 @@ class BillFilter:
     customer_id: UUID | None
     from_day: date | None
     to_day: date | None
+
+    def __post_init__(self) -> None:
+        if self.from_day and self.to_day and self.to_day < self.from_day:
+            raise invalid_field("to_day", "must not be before from_day")
 
 
 class BillReader(Protocol):

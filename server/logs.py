@@ -37,6 +37,8 @@ def configure_logging(level: str) -> None:
     root.setLevel(level)
     root.handlers = [handler]
     logging.captureWarnings(capture=True)
+    # It tells of every look at the schema.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             *shared,

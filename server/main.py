@@ -28,7 +28,7 @@ from patron.customer.v1 import customer_service_pb2
 from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from server.admin import AdminServer
 from server.auth.development import ALGORITHM, DevelopmentKey
-from server.auth.tokens import KeySet, TokenVerifier
+from server.auth.tokens import KeySet, KeysUnusable, TokenVerifier
 from server.embedded import DataDirectory, EmbeddedPostgres, EmbeddedValkey, RunningServer
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
@@ -67,7 +67,8 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
         ready: Is told where the server is, once it answers.
 
     Raises:
-        SettingsError: A key is missing in production.
+        SettingsError: A key is missing in production, or a setting makes no sense.
+        KeysUnusable: The development key is damaged.
         EmbeddedError: An embedded database cannot be started, or another server uses it.
         StorageError: The database is not one that can be served from.
         OSError: A port is taken, or a database cannot be reached.
@@ -87,6 +88,7 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
 async def running(settings: Settings) -> AsyncIterator[RunningServer]:
     """Run a server with all its parts for as long as the body runs; raises as `serve` does."""
     settings.require_keys()
+    verifier = _verifier(settings)
     async with AsyncExitStack() as stack:
         init_sentry(
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
@@ -109,16 +111,23 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
-        admin = AdminServer(
-            registry=registry, health=health, host=settings.admin_host, port=settings.admin_port
+        admin = stack.enter_context(_admin_server(settings, registry, health))
+        target = await stack.enter_async_context(
+            _grpc_server(settings, database, verifier, registry)
         )
-        stack.enter_context(admin)
-        target = await stack.enter_async_context(_grpc_server(settings, database, registry))
         server = RunningServer(pid=os.getpid(), target=target, admin=admin.address)
         if settings.embeds_database:
             DataDirectory(settings.data_dir).announce(server)
         _log.info("serving", target=target, admin=admin.address)
         yield server
+
+
+def _admin_server(settings: Settings, registry: CollectorRegistry, health: Health) -> AdminServer:
+    host, port = settings.admin_host, settings.admin_port
+    try:
+        return AdminServer(registry=registry, health=health, host=host, port=port)
+    except OSError as error:
+        raise OSError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
 
 
 async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
@@ -141,12 +150,15 @@ async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, st
 
 @asynccontextmanager
 async def _grpc_server(
-    settings: Settings, database: Database, registry: CollectorRegistry
+    settings: Settings,
+    database: Database,
+    verifier: TokenVerifier,
+    registry: CollectorRegistry,
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
     interceptors = default_interceptors(
         registry=registry,
-        verifier=_verifier(settings),
+        verifier=verifier,
         capture=capture,
         slow_after=settings.slow_call_seconds,
     )
@@ -166,7 +178,7 @@ async def _grpc_server(
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: is another server there?") from error
+        raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
     await server.start()
     for name in ("", *served):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -191,7 +203,11 @@ def _add_services(server: grpc.aio.Server, settings: Settings, database: Databas
 
 def _verifier(settings: Settings) -> TokenVerifier:
     if settings.auth_jwks_file is not None:
-        keys = KeySet.read(settings.auth_jwks_file, settings.auth_algorithm)
+        try:
+            keys = KeySet.read(settings.auth_jwks_file, settings.auth_algorithm)
+        except KeysUnusable as error:
+            problem = f"names a file that cannot be used, {settings.auth_jwks_file}: {error}"
+            raise SettingsError("PATRON_AUTH_JWKS_FILE", problem) from error
     else:
         keys = KeySet.read(DevelopmentKey.open(settings.data_dir).jwks_path, ALGORITHM)
     return TokenVerifier(

@@ -20,5 +20,9 @@ def _invalid(field: str) -> InvalidRequestError:
     return InvalidRequestError(
         Reason.PHONE_INVALID,
         "not a phone number that can be dialled",
-        violations=[FieldViolation(field, "must be a phone number of the merchant's region")],
+        violations=[
+            FieldViolation(
+                field, "must have its country code, or be as it is dialled in the merchant's region"
+            )
+        ],
     )

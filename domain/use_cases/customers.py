@@ -5,7 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.errors import AbortedError, AlreadyExistsError, NotFoundError, Reason
+from domain.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    FieldViolation,
+    NotFoundError,
+    Reason,
+)
 from domain.model.caller import Caller
 from domain.model.customer import Customer, CustomerDraft, CustomerUpdate
 from domain.model.paging import Page, PageRequest
@@ -125,10 +131,12 @@ def _refuse_taken(customer: Customer, others: list[Customer]) -> None:
                 Reason.PHONE_TAKEN,
                 "the phone is another customer's",
                 metadata={"customer_id": str(other.id)},
+                violations=[FieldViolation("customer.phone", "is another customer's")],
             )
         if customer.external_id and other.external_id == customer.external_id:
             raise AlreadyExistsError(
                 Reason.EXTERNAL_ID_TAKEN,
                 "the external id is another customer's",
                 metadata={"customer_id": str(other.id)},
+                violations=[FieldViolation("customer.external_id", "is another customer's")],
             )

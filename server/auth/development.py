@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from server.auth.tokens import TokenSigner
+from server.auth.tokens import KeysUnusable, TokenSigner
 from server.private_files import read_or_create, replace
 
 ALGORITHM: Final = "EdDSA"
@@ -38,7 +38,7 @@ class DevelopmentKey:
 
         Raises:
             OSError: The directory cannot be written or the key not be read.
-            ValueError: The file is not an Ed25519 key.
+            KeysUnusable: The file is not an Ed25519 key.
         """
         folder = data_directory / "auth"
         private_key = _read_key(folder / "development_key.pem")
@@ -65,9 +65,12 @@ def _new_key() -> bytes:
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:
-    key = load_pem_private_key(read_or_create(path, _new_key), password=None)
+    try:
+        key = load_pem_private_key(read_or_create(path, _new_key), password=None)
+    except (TypeError, ValueError):
+        key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError(f"{path} is not an Ed25519 key")  # noqa: TRY004 - no caller's mistake
+        raise KeysUnusable(f"{path} is not an Ed25519 key: remove it to get a new one")
     return key
 
 

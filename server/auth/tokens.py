@@ -24,6 +24,10 @@ _REQUIRED_CLAIMS = ["exp", "iss", "aud", "sub", "merchant"]
 _PRIVATE_MEMBER = "d"
 
 
+class KeysUnusable(ValueError):
+    """What should be keys cannot be used as such; the text says why, and no secret."""
+
+
 class KeySet:
     """The public keys of a JWKS (RFC 7517), by their ids, all of one algorithm.
 
@@ -38,19 +42,19 @@ class KeySet:
         """Return the keys of the JSON document `jwks`.
 
         Raises:
-            ValueError: The document is not a JWKS, or holds a key that is not public, has no id of
-                its own, or is not one of `algorithm`.
+            KeysUnusable: The document is not a JWKS, or holds a key that is not public, has no id
+                of its own, or is not one of `algorithm`.
         """
         if algorithm not in ALGORITHMS:
-            raise ValueError(f"{algorithm} is none of {', '.join(sorted(ALGORITHMS))}")
+            raise KeysUnusable(f"{algorithm} is none of {', '.join(sorted(ALGORITHMS))}")
         try:
             entries = json.loads(jwks)["keys"]
             keys = [_public_key(entry, algorithm) for entry in entries]
-        except (KeyError, TypeError, jwt.PyJWTError) as error:
-            raise ValueError(f"not a usable JWKS: {type(error).__name__}") from error
+        except (KeyError, TypeError, json.JSONDecodeError, jwt.PyJWTError) as error:
+            raise KeysUnusable("not a JWK set of public keys") from error
         by_id = {str(key.key_id): key for key in keys}
         if not keys or len(by_id) < len(keys):
-            raise ValueError("a JWKS needs at least one key, and every key an id of its own")
+            raise KeysUnusable("a JWKS needs at least one key, and every key an id of its own")
         return cls(by_id)
 
     @classmethod
@@ -59,7 +63,7 @@ class KeySet:
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: As `parse`.
+            KeysUnusable: As `parse`.
         """
         return cls.parse(path.read_text(encoding="utf-8"), algorithm)
 
@@ -70,12 +74,12 @@ class KeySet:
 
 def _public_key(entry: Mapping[str, Any], algorithm: str) -> jwt.PyJWK:
     if _PRIVATE_MEMBER in entry or "k" in entry:
-        raise ValueError("a JWKS for verification holds public keys only")
+        raise KeysUnusable("a JWKS for verification holds public keys only")
     if not isinstance(entry.get("kid"), str) or entry.get("use", "sig") != "sig":
-        raise ValueError("every key needs an id, and must be one for signatures")
+        raise KeysUnusable("every key needs an id, and must be one for signatures")
     key = jwt.PyJWK(dict(entry))
     if key.algorithm_name != algorithm:
-        raise ValueError(f"the key {key.key_id} is not one of {algorithm}")
+        raise KeysUnusable(f"the key {key.key_id} is not one of {algorithm}")
     return key
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from server.cli.errors import Failure
 from server.settings import Settings, SettingsError
 
 
@@ -32,10 +33,11 @@ def owner_database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def maintenance_database(settings: Settings) -> Iterator[str]:
+def maintenance_database(settings: Settings, *, create: bool = True) -> Iterator[str]:
     """Lend the URL of the database as the maintenance role, as `owner_database` does.
 
-    An embedded database is brought to the newest schema first.
+    An embedded database is brought to the newest schema first, and created unless `create` is off:
+    then there being none is a Failure.
     """
     if settings.database_maintenance_url:
         yield settings.database_maintenance_url
@@ -47,6 +49,8 @@ def maintenance_database(settings: Settings) -> Iterator[str]:
         from server.embedded import EmbeddedPostgres
         from server.storage.migrate import migrate
 
+        if not create and not EmbeddedPostgres.has_data(settings.data_dir):
+            raise Failure(f"there is no database in {settings.data_dir.resolve()}")
         with EmbeddedPostgres(settings.data_dir) as urls:
             asyncio.run(migrate(urls.owner))
             yield urls.maintenance

@@ -40,7 +40,7 @@ def verify(data_dir: Path | None) -> None:
 
     Prints every difference and exits with 1 if there is one.
     """
-    with maintenance_database(Settings.load(data_dir=data_dir)) as url:
+    with maintenance_database(Settings.load(data_dir=data_dir), create=False) as url:
         merchants, differences = asyncio.run(_verify(url))
     counted = f"{merchants} merchant{'' if merchants == 1 else 's'}"
     if differences:
@@ -77,7 +77,7 @@ def rebuild(merchant_id: UUID | None, data_dir: Path | None) -> None:
 
     One of all merchants that was interrupted goes on where it was when run again.
     """
-    with maintenance_database(Settings.load(data_dir=data_dir)) as url:
+    with maintenance_database(Settings.load(data_dir=data_dir), create=False) as url:
         done = asyncio.run(_rebuild(url, merchant_id))
     click.echo(f"{done} merchant{'' if done == 1 else 's'} rebuilt.")
 

@@ -34,16 +34,18 @@ def failure(error: Exception) -> Failure | None:
     import grpc
 
     from domain.errors import PatronError
+    from server.auth.tokens import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError
 
     if isinstance(error, grpc.RpcError):
         return Failure(describe_rpc_error(error))
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-        return Failure(f"PostgreSQL: {error}")
+        advice = ": run `patron db migrate`" * isinstance(error, asyncpg.UndefinedTableError)
+        return Failure(f"PostgreSQL: {error}{advice}")
     if isinstance(error, ConnectionError):
         return Failure(f"cannot connect: {error.strerror or error}")
-    if isinstance(error, PatronError | EmbeddedError | StorageError | OSError):
+    if isinstance(error, PatronError | EmbeddedError | StorageError | KeysUnusable | OSError):
         return Failure(str(error))
     return None
 

@@ -99,6 +99,11 @@ class EmbeddedPostgres(SharedServer[DatabaseUrls]):
     socket_name: ClassVar[str] = _SOCKET
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "Fast": sessions are ended.
 
+    @classmethod
+    def has_data(cls, data_dir: Path) -> bool:
+        """Return whether a database was ever made in the data directory."""
+        return (data_dir / cls.name / "PG_VERSION").exists()
+
     def _start(self) -> None:
         programs = find_program(
             _WHEEL, "pginstall/bin/postgres", otherwise="PATRON_DATABASE_URL"

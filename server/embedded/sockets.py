@@ -10,13 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from server.embedded.errors import EmbeddedError
+from server.embedded.errors import DataDirectoryUnusable, EmbeddedError
 
 # The kernel takes 107 bytes on Linux, 103 on macOS.
 _LONGEST_PATH = 100
 # In anything else some client or URL sees a separator.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
-_CONNECT_SECONDS = 5
+_BUSY_SECONDS = 5
 _POLL_SECONDS = 0.01
 
 
@@ -39,21 +39,36 @@ def client_path(path: Path) -> Path:
     return link / path.name
 
 
-def accepts(path: Path) -> bool:
-    """Return whether a server listens on the socket."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(_CONNECT_SECONDS)
-        try:
-            client.connect(str(client_path(path)))
-        except OSError:
-            return False
-    return True
+def accepts(path: Path, *, patience: float = _BUSY_SECONDS) -> bool:
+    """Return whether a server listens on the socket.
+
+    So does one whose queue of connections is full and stays so for `patience` seconds: it is busy,
+    and neither gone nor going. Raises DataDirectoryUnusable if the socket cannot be reached.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(0)
+            try:
+                client.connect(str(client_path(path)))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return True
+            except OSError as error:
+                raise DataDirectoryUnusable(
+                    f"{path} cannot be reached: {error.strerror}"
+                ) from error
+            else:
+                return True
+        time.sleep(_POLL_SECONDS)
 
 
 def falls_silent(path: Path, *, patience: float) -> bool:
     """Wait up to `patience` seconds for nobody to listen on the socket; return whether it is so."""
     deadline = time.monotonic() + patience
-    while accepts(path):
+    while accepts(path, patience=0):
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_SECONDS)

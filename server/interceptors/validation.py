@@ -11,6 +11,12 @@ from domain.errors import FieldViolation, InvalidRequestError, Reason
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Method
 
+_DESCRIPTIONS = {
+    "enum.not_in": "must be one of the named values",
+    "string.not_contains": "must not contain the character NUL",
+}
+"""What is said of a rule where the rule's own words are of no help."""
+
 
 class Validation(Interceptor):
     """Refuses a request that breaks a rule of its message, naming every field that does."""
@@ -40,7 +46,7 @@ class Validation(Interceptor):
         if not broken:
             return
         violations = [
-            FieldViolation(_path(violation), violation.proto.message) for violation in broken
+            FieldViolation(_path(violation), _description(violation)) for violation in broken
         ]
         first = violations[0]
         raise InvalidRequestError(
@@ -63,6 +69,10 @@ class _Validated(AsyncIterator[Any]):
         request = await anext(self._requests)
         self._validation.check(request)
         return request
+
+
+def _description(violation: protovalidate.Violation) -> str:
+    return _DESCRIPTIONS.get(violation.proto.rule_id) or violation.proto.message
 
 
 def _path(violation: protovalidate.Violation) -> str:

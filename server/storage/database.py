@@ -1,5 +1,6 @@
 """Transactions on PostgreSQL, each of one merchant."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -101,9 +102,14 @@ class Database:
                 "jit": "off",
             },
         )
-        async with pool:
+        try:
             await _check(pool)
             yield cls(pool, acquire_timeout=acquire_timeout, lock_timeout=lock_timeout)
+        finally:
+            try:
+                await asyncio.wait_for(pool.close(), _CLEAN_UP)
+            except TimeoutError:
+                pool.terminate()
 
     def patience(self, caller: Caller) -> float:
         """Return how many seconds a call may wait for other writes.
@@ -180,8 +186,8 @@ async def _check(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     stored = await migrate.stored_revision(pool)
     if stored != migrate.head():
         raise StorageError(
-            f"The schema is at revision {stored}, this release needs {migrate.head()}: run "
-            "`patron db migrate`."
+            f"The schema is at revision {stored or 'nothing'}, this release needs "
+            f"{migrate.head()}: run `patron db migrate`."
         )
     if await pool.fetchval(_SEES_EVERY_MERCHANT, MAINTENANCE_ROLE):
         raise StorageError(

@@ -8,6 +8,8 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import delete, insert, select, update
 
+from server.storage.errors import StorageError
+from server.storage.merchants import Merchants
 from server.storage.recomputation import ROLLUPS, Rollup
 from server.storage.schema import customer_stats, merchant, rebuild_queue
 from server.storage.statements import OWN_MERCHANT, Statement, of_merchant
@@ -49,7 +51,7 @@ _DONE: Final = Statement(delete(rebuild_queue).where(of_merchant(rebuild_queue))
 
 _ENQUEUE: Final = """
 INSERT INTO rebuild_queue (merchant_id)
-SELECT merchant_id FROM merchant WHERE $1::uuid IS NULL OR merchant_id = $1
+SELECT merchant_id FROM merchant WHERE NOT EXISTS (SELECT FROM rebuild_queue)
 ON CONFLICT DO NOTHING
 """
 _QUEUE: Final = "SELECT merchant_id FROM rebuild_queue ORDER BY merchant_id"
@@ -60,8 +62,8 @@ async def rebuild(
 ) -> AsyncIterator[RebuildProgress]:
     """Replace the rollups of a merchant, or of all, each in a transaction of its own.
 
-    Writes of a merchant wait while it is its turn. A rebuild that was interrupted goes on with the
-    merchants that it had not done.
+    Writes of a merchant wait while it is its turn. A rebuild of all that was interrupted goes on
+    with the merchants that were not done.
 
     Args:
         maintenance_url: The database, as the maintenance role.
@@ -69,15 +71,22 @@ async def rebuild(
 
     Yields:
         The progress, after each merchant.
+
+    Raises:
+        StorageError: There is no such merchant.
     """
     connection = await asyncpg.connect(maintenance_url)
     try:
-        if merchant_id is not None or not await connection.fetch(_QUEUE):
-            await connection.execute(_ENQUEUE, merchant_id)
-        queue = [row["merchant_id"] for row in await connection.fetch(_QUEUE)]
-        for done, each in enumerate(queue, start=1):
+        if merchant_id is None:
+            await connection.execute(_ENQUEUE)
+            to_do = [row["merchant_id"] for row in await connection.fetch(_QUEUE)]
+        elif await Merchants(connection).find(merchant_id):
+            to_do = [merchant_id]
+        else:
+            raise StorageError(f"there is no merchant {merchant_id}")
+        for done, each in enumerate(to_do, start=1):
             await _rebuild(connection, each)
-            yield RebuildProgress(done, len(queue), each)
+            yield RebuildProgress(done, len(to_do), each)
     finally:
         await connection.close()
 

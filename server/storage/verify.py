@@ -1,4 +1,4 @@
-"""Proving that the ledger and the rollups follow from the bills."""
+"""Proving that the bills are sound, and that the ledger and the rollups follow from them."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,20 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Select, and_, func, or_, select
-from sqlalchemy.types import Integer
+from sqlalchemy import Integer, Numeric, Select, and_, cast, func, or_, select
 
 from domain.model.ledger import EntryKind
 from server.storage.recomputation import ROLLUPS, TOTAL_MINOR
 from server.storage.replay import DifferentAllocation, replayed_allocations
-from server.storage.schema import bill, ledger_entry
-from server.storage.statements import Statement, of_merchant
+from server.storage.schema import (
+    bill,
+    bill_line,
+    customer,
+    customer_phone,
+    ledger_entry,
+    merchant,
+)
+from server.storage.statements import MERCHANT_ID, OWN_MERCHANT, Statement, of_merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,54 @@ class _Comparison:
                 yield Difference(self._table, key, column, str(stored), str(must))
 
 
+# In 64 bits, a product that was tampered with would end the comparison instead of failing it.
+_GROSS: Final = func.div(
+    cast(bill_line.c.quantity_milli, Numeric) * bill_line.c.unit_price_minor + 500, 1000
+)
+_TOTALS: Final = _Comparison(
+    "bill",
+    ("bill_id",),
+    select(bill.c.bill_id, bill.c.subtotal_minor, bill.c.discount_minor, bill.c.tax_minor).where(
+        of_merchant(bill)
+    ),
+    select(
+        bill_line.c.bill_id,
+        func.sum(_GROSS).label("subtotal_minor"),
+        func.sum(bill_line.c.discount_minor).label("discount_minor"),
+        func.sum(bill_line.c.tax_minor).label("tax_minor"),
+    )
+    .where(of_merchant(bill_line))
+    .group_by(bill_line.c.bill_id),
+)
+# After a gap only the next bill is wrong: the others follow one another.
+_NUMBERS: Final = _Comparison(
+    "bill",
+    ("bill_id",),
+    select(bill.c.bill_id, bill.c.number).where(of_merchant(bill)),
+    select(
+        bill.c.bill_id,
+        (func.coalesce(func.lag(bill.c.number).over(order_by=bill.c.number), 0) + 1).label(
+            "number"
+        ),
+    ).where(of_merchant(bill)),
+)
+_NEXT_NUMBER: Final = _Comparison(
+    "merchant",
+    ("merchant_id",),
+    select(merchant.c.merchant_id, merchant.c.next_bill_number).where(OWN_MERCHANT),
+    select(
+        MERCHANT_ID.label("merchant_id"),
+        (func.coalesce(func.max(bill.c.number), 0) + 1).label("next_bill_number"),
+    ).where(of_merchant(bill)),
+)
+_PHONES: Final = _Comparison(
+    "customer_phone",
+    ("phone",),
+    select(customer_phone.c.phone, customer_phone.c.customer_id).where(of_merchant(customer_phone)),
+    select(customer.c.phone, customer.c.customer_id).where(
+        of_merchant(customer), customer.c.phone.is_not(None)
+    ),
+)
 _DEBITS: Final = _Comparison(
     "ledger_entry",
     ("entry_id",),
@@ -97,6 +151,20 @@ _DEBITS: Final = _Comparison(
         bill.c.due_on,
     ).where(of_merchant(bill)),
 )
+_PAYMENTS: Final = _Comparison(
+    "ledger_entry",
+    ("entry_id",),
+    select(ledger_entry.c.entry_id, ledger_entry.c.customer_id).where(
+        of_merchant(ledger_entry), ledger_entry.c.kind == EntryKind.PAYMENT.value
+    ),
+    select(ledger_entry.c.entry_id, bill.c.customer_id)
+    .select_from(ledger_entry.join(bill, ledger_entry.c.bill_id == bill.c.bill_id))
+    .where(
+        of_merchant(ledger_entry),
+        of_merchant(bill),
+        ledger_entry.c.kind == EntryKind.PAYMENT.value,
+    ),
+)
 _ROLLUPS: Final = [
     _Comparison(
         rollup.table.name,
@@ -108,14 +176,25 @@ _ROLLUPS: Final = [
     )
     for rollup in ROLLUPS
 ]
+_COMPARISONS: Final = (
+    _TOTALS,
+    _NUMBERS,
+    _NEXT_NUMBER,
+    _PHONES,
+    _DEBITS,
+    _PAYMENTS,
+    *_ROLLUPS,
+)
 _MERCHANTS: Final = "SELECT merchant_id FROM merchant ORDER BY merchant_id"
 
 
 async def verify(maintenance_url: str) -> AsyncIterator[MerchantReport]:
     """Compare what is kept of every merchant with a recomputation from its bills.
 
-    Bills are compared with their debits, allocations with a replay of all entries in their order,
-    and every rollup with its definition; each merchant in one snapshot, while it is served.
+    Bills are compared with their lines, and with their numbers' order; the phones to find customers
+    by with those of the customers; debits and payments with their bills; allocations with a replay
+    of all entries in their order; and every rollup with its definition. Each merchant is compared
+    in one snapshot, while it is served.
 
     Args:
         maintenance_url: The database, as the maintenance role.
@@ -130,7 +209,7 @@ async def verify(maintenance_url: str) -> AsyncIterator[MerchantReport]:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 differences = [
                     difference
-                    for comparison in (_DEBITS, *_ROLLUPS)
+                    for comparison in _COMPARISONS
                     for difference in await comparison.differences(connection, merchant_id)
                 ]
                 differences += [

@@ -55,6 +55,15 @@ def test_an_unknown_merchant_cannot_be_changed(data: Path) -> None:
     assert told.startswith("Error: ")
 
 
+def test_one_merchant_is_rebuilt_and_an_unknown_one_refused(data: Path) -> None:
+    """`db rebuild --merchant` does that one alone, and fails for a mistyped id."""
+    merchant = succeeds("merchant", "create", *SHOP, *REGION, "--data-dir", data).strip()
+    rebuild = ("db", "rebuild", "--data-dir", data, "--merchant")
+    assert succeeds(*rebuild, merchant) == "1 merchant rebuilt.\n"
+    unknown = str(uuid4())
+    assert fails(*rebuild, unknown, status=1) == f"Error: there is no merchant {unknown}\n"
+
+
 def test_migrating_again_changes_nothing(data: Path) -> None:
     """`db migrate` may be run at any time."""
     for _ in range(2):

@@ -122,7 +122,7 @@ def test_a_port_in_use_is_said_without_a_traceback(server: RunningServer, tmp_pa
     arguments = ("--data-dir", tmp_path / "data", "--port", port, "--admin-port", "0")
     outcome = patron("serve", *arguments)
     assert outcome.returncode == 1
-    told = f"Error: cannot listen on {server.target}: is another server there?"
+    told = f"Error: cannot listen on {server.target}: it is taken, or not of this machine"
     assert outcome.stderr.splitlines()[-1] == told
     assert "Traceback" not in outcome.stderr
     assert not databases(tmp_path / "data")

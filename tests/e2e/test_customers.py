@@ -99,6 +99,7 @@ async def test_what_is_taken_names_its_owner(
         assert refusal_.code is grpc.StatusCode.ALREADY_EXISTS
         assert refusal_.reason == reason
         assert dict(refusal_.info.metadata) == {"customer_id": owner.id}
+        assert list(refusal_.fields) == [f"customer.{field}"]
     assert texts(await get(client, other.id)) == ("", "Chen", "", "")
 
 

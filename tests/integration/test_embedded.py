@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import asyncpg
@@ -302,6 +304,53 @@ def test_a_crashed_server_is_started_for_the_next_user(data: Path) -> None:
             assert (same, url) == (urls, cache)
         check_written(urls.owner, cache)
     assert servers(data) == []
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
+    """A socket whose queue of connections is full, and who listens on it."""
+    path = tmp_path / "crowded.sock"
+    with ExitStack() as connections:
+        listener = connections.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                client = connections.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        yield path, listener
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_a_crowded_server_is_not_taken_for_a_silent_one(
+    crowded: tuple[Path, socket.socket],
+) -> None:
+    """A full queue of connections has somebody who listens, unless that one soon goes away."""
+    path, listener = crowded
+    assert sockets.accepts(path, patience=0.1)
+    assert not sockets.falls_silent(path, patience=0.1)
+    leaving = threading.Timer(0.2, listener.close)
+    leaving.start()
+    assert not sockets.accepts(path, patience=10)
+    leaving.join()
+    assert sockets.falls_silent(path, patience=0)
+
+
+def test_only_who_does_not_listen_is_silent(tmp_path: Path) -> None:
+    """No socket, or one left behind, is silence; a path that says nothing about it is an error."""
+    path = tmp_path / "server.sock"
+    assert not sockets.accepts(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert not sockets.accepts(path)
+        listener.listen()
+        assert sockets.accepts(path)
+    assert not sockets.accepts(path)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(DataDirectoryUnusable, match=r"server\.sock cannot be reached"):
+        sockets.accepts(path)
 
 
 def test_an_interrupted_initialization_is_begun_again(data: Path) -> None:

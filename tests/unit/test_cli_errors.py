@@ -70,7 +70,7 @@ def test_a_refused_call_is_told_with_its_details(refused: grpc.RpcError) -> None
         (SettingsError("PATRON_PORT", "is odd"), "PATRON_PORT is odd", 2),
         (EmbeddedError("no room"), "no room", 1),
         (AlreadyExistsError(Reason.BILL_ALREADY_EXISTS, "it is there"), "it is there", 1),
-        (asyncpg.UndefinedTableError("no bills"), "PostgreSQL: no bills", 1),
+        (asyncpg.UndefinedTableError("no x"), "PostgreSQL: no x: run `patron db migrate`", 1),
         (ConnectionRefusedError(111, "refused"), "cannot connect: refused", 1),
         (PermissionError(13, "denied", "/x"), "[Errno 13] denied: '/x'", 1),
     ],

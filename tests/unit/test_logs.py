@@ -47,8 +47,9 @@ def test_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_writes_the_standard_librarys_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """Lines of other libraries, and warnings, look the same and name their logger."""
     configure_logging("INFO")
-    logging.getLogger("alembic").info("revision %s", 1)
-    logging.getLogger("alembic").debug("not this")
+    logging.getLogger("redis").info("revision %s", 1)
+    logging.getLogger("redis").debug("not this")
+    logging.getLogger("alembic").info("nor that it looked at the schema")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
@@ -56,7 +57,7 @@ def test_writes_the_standard_librarys_lines(capsys: pytest.CaptureFixture[str]) 
     revision, warning = lines(capsys)
     assert (revision["event"], revision["logger"], revision["level"]) == (
         "revision 1",
-        "alembic",
+        "redis",
         "info",
     )
     assert revision["timestamp"].endswith("Z")

@@ -145,10 +145,10 @@ SECRET_ENTRY = {"kty": "oct", "k": "c2VjcmV0", "kid": "1"}
 @pytest.mark.parametrize(
     "jwks, algorithm, why",
     [
-        ("nonsense", "EdDSA", "Expecting value"),
-        ("[]", "EdDSA", "not a usable JWKS"),
+        ("nonsense", "EdDSA", "not a JWK set"),
+        ("[]", "EdDSA", "not a JWK set"),
         ('{"keys": []}', "EdDSA", "at least one key"),
-        ('{"keys": [{"kty": "OKP", "kid": "1"}]}', "EdDSA", "not a usable JWKS"),
+        ('{"keys": [{"kty": "OKP", "kid": "1"}]}', "EdDSA", "not a JWK set"),
         (json.dumps({"keys": [SECRET_ENTRY]}), "HS256", "HS256 is none of"),
         (json.dumps({"keys": [SECRET_ENTRY]}), "EdDSA", "public keys only"),
     ],

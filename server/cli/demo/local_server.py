@@ -41,6 +41,7 @@ def local_server(data_dir: Path, *, stop_grace: float) -> Iterator[str]:
         yield running.target
         return
     log = directory.path / _LOG
+    log.touch(mode=0o600)  # The server's welcome has a token.
     with log.open("wb") as output, _start(directory.path, output.fileno()) as process:
         try:
             yield _await_ready(directory, process, log).target

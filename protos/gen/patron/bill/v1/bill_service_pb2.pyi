@@ -139,7 +139,9 @@ class ListBillsRequest(_message.Message):
     from_day: _builtins.str
     """Only bills of this business day and later, as YYYY-MM-DD; empty: no bound."""
     to_day: _builtins.str
-    """Only bills of this business day and earlier, as YYYY-MM-DD; empty: no bound."""
+    """Only bills of this business day and earlier, as YYYY-MM-DD, not before `from_day`; empty: no
+    bound.
+    """
     page_size: _builtins.int
     """How many bills to return at most: 0 means 50; over 500 is lowered to 500."""
     page_token: _builtins.str

@@ -51,7 +51,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 21
     """[INVALID_ARGUMENT] A field breaks its rule; `BadRequest.field_violations` names each one."""
     ERROR_REASON_PHONE_INVALID: _ErrorReason.ValueType  # 22
-    """[INVALID_ARGUMENT] The phone number cannot be a number in the merchant's region."""
+    """[INVALID_ARGUMENT] The text is no phone number, neither with its country code nor as dialled in the
+    merchant's region.
+    """
     ERROR_REASON_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 23
     """[INVALID_ARGUMENT] The currency is not the merchant's own; metadata: `currency`, the merchant's."""
     ERROR_REASON_TOTAL_MISMATCH: _ErrorReason.ValueType  # 24
@@ -120,7 +122,9 @@ ERROR_REASON_REQUEST_MALFORMED: ErrorReason.ValueType  # 20
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 21
 """[INVALID_ARGUMENT] A field breaks its rule; `BadRequest.field_violations` names each one."""
 ERROR_REASON_PHONE_INVALID: ErrorReason.ValueType  # 22
-"""[INVALID_ARGUMENT] The phone number cannot be a number in the merchant's region."""
+"""[INVALID_ARGUMENT] The text is no phone number, neither with its country code nor as dialled in the
+merchant's region.
+"""
 ERROR_REASON_CURRENCY_MISMATCH: ErrorReason.ValueType  # 23
 """[INVALID_ARGUMENT] The currency is not the merchant's own; metadata: `currency`, the merchant's."""
 ERROR_REASON_TOTAL_MISMATCH: ErrorReason.ValueType  # 24

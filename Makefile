@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format generate lock clean
+.PHONY: help setup run demo test histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -34,7 +34,10 @@ demo: setup  ## import real purchases and show the analytics (ARGS: options of `
 	$(BIN)/patron demo $(ARGS)
 
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
-	$(BIN)/pytest -m 'not slow' --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(ARGS)
+
+histories: setup  ## live through many more random histories of a merchant (HISTORIES=5000)
+	HISTORIES=$${HISTORIES:-5000} $(BIN)/pytest tests/e2e/test_histories.py --timeout 0 $(ARGS)
 
 lint: setup  ## check style, types, imports, the contract and what is generated
 	$(BIN)/ruff check

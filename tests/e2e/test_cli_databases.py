@@ -73,7 +73,18 @@ def test_migrating_again_changes_nothing(data: Path) -> None:
 
 def test_commands_stop_the_database_that_they_start(tmp_path: Path) -> None:
     """On a new data directory a command brings the database up, and down again."""
-    told = succeeds("db", "verify", "--data-dir", tmp_path)
-    assert told == "0 merchants verified.\n"
+    assert succeeds("db", "migrate", "--data-dir", tmp_path) == "The schema is up to date.\n"
+    assert not databases(tmp_path)
+    assert succeeds("db", "verify", "--data-dir", tmp_path) == "0 merchants verified.\n"
     assert not databases(tmp_path)
     assert succeeds("db", "rebuild", "--data-dir", tmp_path) == "0 merchants rebuilt.\n"
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+def test_a_directory_without_data_is_not_taken_for_a_sound_one(
+    tmp_path: Path, command: str
+) -> None:
+    """What works on data says where there is none, and makes none."""
+    empty = tmp_path / "empty"
+    assert "there is no database in" in fails("db", command, "--data-dir", empty, status=1)
+    assert not empty.exists()

@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given, note, seed, settings
@@ -471,6 +472,8 @@ async def database(service: Service) -> AsyncIterator["asyncpg.Connection[asyncp
         yield connection
 
 
+# Other tests cover the same lines: measuring that here would take as long again.
+@pytest.mark.no_cover
 @seed(SEED)
 @settings(max_examples=HISTORIES, deadline=None, print_blob=True)
 @given(history=histories())

@@ -106,7 +106,7 @@ class Running:
 
 @contextmanager
 def started(*arguments: str | Path, covered: bool = True) -> Iterator[Running]:
-    """Lend a command that runs as a process; it is killed in the end if it still does."""
+    """Lend a command that runs as a process; it is stopped in the end if it still does."""
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "stdout"), Path(folder, "stderr")
         with (
@@ -125,7 +125,16 @@ def started(*arguments: str | Path, covered: bool = True) -> Iterator[Running]:
             try:
                 yield Running(process, output, errors)
             finally:
-                process.kill()
+                _stop(process)
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    """Stop a command in the ordinary way, for its databases would outlive a kill."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 @contextmanager

@@ -65,8 +65,6 @@ def translated() -> Iterator[None]:
             Reason.PAYMENT_ALREADY_EXISTS, "an id is that of another bill or payment"
         ) from error
     except _UNREACHABLE as error:
-        if isinstance(error, ValueError):
-            raise  # A value that the driver could not send: no other try will do better.
         raise UnavailableError(
             Reason.DEPENDENCY_UNAVAILABLE, "the database cannot be reached"
         ) from error

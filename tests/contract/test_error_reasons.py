@@ -1,7 +1,6 @@
 """The errors of the code are those of the contract."""
 
 import ast
-import re
 from pathlib import Path
 
 import grpc
@@ -10,17 +9,11 @@ from domain import errors
 from domain.errors import PatronError, Reason
 from patron.error.v1 import error_reason_pb2
 from server.interceptors.errors import CODES, code_of
+from tests.support.contract import documented_codes
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "ERROR_REASON_"
 REFUSED_BY_THE_TRANSPORT = {"MESSAGE_TOO_LARGE"}
-
-
-def documented_codes() -> dict[str, str]:
-    """Return the code in brackets of every reason's comment."""
-    text = (ROOT / "protos/patron/error/v1/error_reason.proto").read_text()
-    pattern = rf"// \[(\w+)\](?:.*\n)(?:\s*//.*\n)*\s*{PREFIX}(\w+) ="
-    return {reason: code for code, reason in re.findall(pattern, text)}
 
 
 def raised() -> set[tuple[str, str]]:

@@ -25,6 +25,7 @@ class Reason(enum.StrEnum):
     DEPENDENCY_UNAVAILABLE = enum.auto()
     DEADLINE_EXCEEDED = enum.auto()
     SERVER_STOPPING = enum.auto()
+    OVERLOADED = enum.auto()
     TOKEN_MISSING = enum.auto()
     TOKEN_INVALID = enum.auto()
     TOKEN_EXPIRED = enum.auto()
@@ -48,6 +49,8 @@ class Reason(enum.StrEnum):
     ETAG_STALE = enum.auto()
     WRITE_CONTENDED = enum.auto()
     MESSAGE_TOO_LARGE = enum.auto()
+    RATE_LIMITED = enum.auto()
+    REVISION_UNKNOWN = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,27 @@ class UnavailableError(PatronError):
         """Make the error; `retry_after` is in seconds."""
         super().__init__(reason, message)
         self.retry_after = retry_after
+
+
+class ResourceExhaustedError(PatronError):
+    """A quota of the merchant is used up."""
+
+    def __init__(self, reason: Reason, message: str, *, subject: str, retry_after: float) -> None:
+        """Make the error.
+
+        Args:
+            reason: Why, exactly.
+            message: What is used up, for the developer of the client.
+            subject: Whose quota it is, and which.
+            retry_after: When there is some of it again, in seconds.
+        """
+        super().__init__(reason, message)
+        self.subject = subject
+        self.retry_after = retry_after
+
+
+class FailedPreconditionError(PatronError):
+    """The system is not in the state that the request relies on; repeating it does not help."""
 
 
 class DeadlineExceededError(PatronError):

@@ -14,7 +14,7 @@ import environ
 _PREFIX = "PATRON"
 _HIGHEST_PORT = 65535
 _SHORTEST_SECRET = 32
-_OTHER_NAMES = {"sentry_dsn": "SENTRY_DSN"}
+_OTHER_NAMES = {"sentry_dsn": "SENTRY_DSN", "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
 """The variables that are not named as their fields are."""
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -35,6 +35,14 @@ class Environment(enum.StrEnum):
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class Transport(enum.StrEnum):
+    """Which server carries the calls."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    GRPCIO = "grpcio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,40 @@ class Settings:
         "50051",
         meaning="The port on which gRPC is served; 0: any free one.",
     )
+    transport: Transport = _var(
+        lambda text: Transport(_choice(*Transport)(text)),
+        Transport.AUTO,
+        meaning="Which server carries the calls: native, which is several times faster and knows no "
+        "TLS, or grpcio. auto: native where it is installed and there is no TLS to do, else grpcio.",
+    )
+    tls_cert_file: Path | None = _var(
+        _file,
+        None,
+        meaning="The certificate chain of the server, as PEM. Unset: gRPC is served without TLS.",
+    )
+    tls_key_file: Path | None = _var(
+        _file, None, meaning="The private key of PATRON_TLS_CERT_FILE, as PEM."
+    )
+    tls_client_ca_file: Path | None = _var(
+        _file,
+        None,
+        meaning="The authorities whose client certificates are accepted, as PEM; every client needs "
+        "one then (mTLS). Unset: clients need none.",
+    )
+    workers: int = _var(
+        _integer(1, 256),
+        "1",
+        meaning="How many processes serve; one for each core is a good number.",
+    )
+    max_in_flight: int = _var(
+        _integer(1, 100_000),
+        "512",
+        meaning="How many calls a worker has in flight at most. Reports are refused from 60 % of it "
+        "on, reads from 80 %.",
+    )
+    max_streams: int = _var(
+        _integer(1, 100_000), "256", meaning="How many streams a worker has open at most."
+    )
     admin_host: str = _var(
         str, "127.0.0.1", meaning="The address on which /metrics and /healthz are served."
     )
@@ -195,11 +237,36 @@ class Settings:
         meaning="The Redis or Valkey to use. Unset: a Valkey of Patron's own, in the data "
         "directory.",
     )
+    redis_timeout_seconds: float = _var(
+        _seconds(lowest=0.001, highest=60),
+        "0.1",
+        meaning="How long a call waits for Redis before it goes on without it, in seconds.",
+    )
+    cache_local_seconds: float = _var(
+        _seconds(lowest=0, highest=300),
+        "5",
+        meaning="How long a worker keeps an answer in its own memory, in seconds; 0: not at all.",
+    )
+    cache_local_mb: int = _var(
+        _integer(1, 1_000_000),
+        "32",
+        meaning="How much memory a worker spends on answers, in MB.",
+    )
     auth_jwks_file: Path | None = _var(
         _file,
         None,
         meaning="The file of the public keys (a JWK set) whose tokens are accepted. Unset in "
         "development: the key of `patron token`. Required in production.",
+    )
+    auth_jwks_url: str | None = _var(
+        _url("https", "http"),
+        None,
+        meaning="Where the public keys (a JWK set) are fetched from, instead of a file.",
+    )
+    auth_jwks_refresh_seconds: float = _var(
+        _seconds(lowest=1, highest=86400),
+        "300",
+        meaning="How often the keys are read again, from the file or the URL, in seconds.",
     )
     auth_algorithm: str = _var(
         _choice("EdDSA", "ES256", "RS256"),
@@ -225,6 +292,23 @@ class Settings:
         "5",
         meaning="How long a write waits for another of the same merchant or request, in seconds.",
     )
+    rate_limit_read: int = _var(
+        _integer(0, 10_000_000),
+        "500",
+        meaning="How many reads a second a merchant may make; a quarter of it at once. 0: no limit. "
+        "The same for the other limits.",
+    )
+    rate_limit_write: int = _var(
+        _integer(0, 10_000_000), "250", meaning="How many writes a second a merchant may make."
+    )
+    rate_limit_analytics: int = _var(
+        _integer(0, 10_000_000), "500", meaning="How many reports a second a merchant may ask for."
+    )
+    rate_limit_bulk: int = _var(
+        _integer(0, 10_000_000),
+        "20",
+        meaning="How many bulk transfers a second a merchant may begin.",
+    )
     slow_call_seconds: float = _var(
         _seconds(lowest=0, highest=3600),
         "1",
@@ -232,6 +316,12 @@ class Settings:
     )
     log_level: str = _var(
         _choice(*_LOG_LEVELS), "info", meaning=f"What is logged at least: {', '.join(_LOG_LEVELS)}."
+    )
+    drain_seconds: float = _var(
+        _seconds(lowest=0, highest=3600),
+        "0",
+        meaning="How long a worker that is told to stop goes on taking calls while its health says "
+        "NOT_SERVING, in seconds: the time that a load balancer needs to notice.",
     )
     stop_grace_seconds: float = _var(
         _seconds(lowest=0, highest=3600),
@@ -243,6 +333,14 @@ class Settings:
         None,
         name=_OTHER_NAMES["sentry_dsn"],
         meaning="Where unexpected errors are reported, without personal data. Unset: nowhere.",
+    )
+
+    otlp_endpoint: str | None = _var(
+        _url("https", "http"),
+        None,
+        name=_OTHER_NAMES["otlp_endpoint"],
+        meaning="Where traces are sent by OTLP over HTTP, such as http://localhost:4318; the other "
+        "variables of OpenTelemetry hold too. Unset: there are no traces.",
     )
 
     def __repr__(self) -> str:

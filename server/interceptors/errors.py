@@ -10,7 +10,13 @@ import grpc.aio
 import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
+from google.rpc.error_details_pb2 import (
+    BadRequest,
+    ErrorInfo,
+    QuotaFailure,
+    RequestInfo,
+    RetryInfo,
+)
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
@@ -19,11 +25,13 @@ from domain.errors import (
     AbortedError,
     AlreadyExistsError,
     DeadlineExceededError,
+    FailedPreconditionError,
     InvalidRequestError,
     NotFoundError,
     PatronError,
     PermissionDeniedError,
     Reason,
+    ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
     UnimplementedError,
@@ -42,6 +50,8 @@ CODES: dict[type[PatronError], grpc.StatusCode] = {
     AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
     AbortedError: grpc.StatusCode.ABORTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    ResourceExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    FailedPreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
     DeadlineExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnimplementedError: grpc.StatusCode.UNIMPLEMENTED,
 }
@@ -154,7 +164,13 @@ def _details(error: PatronError) -> list[Message]:
     ]
     if error.violations:
         details.append(_bad_request(error))
-    if isinstance(error, AbortedError | UnavailableError) and error.retry_after is not None:
+    if isinstance(error, ResourceExhaustedError):
+        violation = QuotaFailure.Violation(subject=error.subject, description=error.message)
+        details.append(QuotaFailure(violations=[violation]))
+    if (
+        isinstance(error, AbortedError | UnavailableError | ResourceExhaustedError)
+        and error.retry_after is not None
+    ):
         delay = Duration()
         delay.FromNanoseconds(round(error.retry_after * 1_000_000_000))
         details.append(RetryInfo(retry_delay=delay))

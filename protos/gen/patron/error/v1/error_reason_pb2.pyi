@@ -36,6 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[DEADLINE_EXCEEDED] The call's deadline passed before the work was done; nothing was written."""
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 5
     """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
+    ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 6
+    """[UNAVAILABLE] The server has too much to do; `RetryInfo` says when to try again."""
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 10
     """[UNAUTHENTICATED] The call carries no bearer token."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 11
@@ -86,6 +88,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 60
     """[RESOURCE_EXHAUSTED] A size is over its limit."""
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 61
+    """[RESOURCE_EXHAUSTED] The merchant has made too many calls of this budget; `RetryInfo` says when the
+    next one passes, `QuotaFailure` which budget it was.
+    """
+    ERROR_REASON_REVISION_UNKNOWN: _ErrorReason.ValueType  # 70
+    """[FAILED_PRECONDITION] The revision in `patron-min-revision` is not one that this database has
+    reached: it is of another database, or of before a restore. Forget it and read without it.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. An error's `google.rpc.ErrorInfo.reason` is the name of one of these values
@@ -107,6 +117,8 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 4
 """[DEADLINE_EXCEEDED] The call's deadline passed before the work was done; nothing was written."""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 5
 """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
+ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 6
+"""[UNAVAILABLE] The server has too much to do; `RetryInfo` says when to try again."""
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 10
 """[UNAUTHENTICATED] The call carries no bearer token."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 11
@@ -157,4 +169,12 @@ when to try again.
 """
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 60
 """[RESOURCE_EXHAUSTED] A size is over its limit."""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 61
+"""[RESOURCE_EXHAUSTED] The merchant has made too many calls of this budget; `RetryInfo` says when the
+next one passes, `QuotaFailure` which budget it was.
+"""
+ERROR_REASON_REVISION_UNKNOWN: ErrorReason.ValueType  # 70
+"""[FAILED_PRECONDITION] The revision in `patron-min-revision` is not one that this database has
+reached: it is of another database, or of before a restore. Forget it and read without it.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

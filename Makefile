@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test histories lint format generate lock clean
+.PHONY: help setup run demo test faults histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -35,7 +35,10 @@ demo: setup  ## import real purchases and show the analytics (ARGS: options of `
 	$(BIN)/patron demo $(ARGS)
 
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not slow' --cov --cov-report=term $(ARGS)
+
+faults: setup  ## break every part of a running service, the slow cases too (ARGS: options of pytest)
+	$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
 
 histories: setup  ## live through many more random histories of a merchant (HISTORIES=5000)
 	HISTORIES=$${HISTORIES:-5000} $(BIN)/pytest tests/e2e/test_histories.py --timeout 0 $(ARGS)

@@ -165,8 +165,8 @@ class Settings:
     transport: Transport = _var(
         lambda text: Transport(_choice(*Transport)(text)),
         Transport.AUTO,
-        meaning="Which server carries the calls: native, which is several times faster and knows no "
-        "TLS, or grpcio. auto: native where it is installed and there is no TLS to do, else grpcio.",
+        meaning="Which server carries the calls: native, which is several times faster and knows "
+        "no TLS, or grpcio. auto: native where it is installed and there is no TLS, else grpcio.",
     )
     tls_cert_file: Path | None = _var(
         _file,
@@ -179,8 +179,8 @@ class Settings:
     tls_client_ca_file: Path | None = _var(
         _file,
         None,
-        meaning="The authorities whose client certificates are accepted, as PEM; every client needs "
-        "one then (mTLS). Unset: clients need none.",
+        meaning="The authorities whose client certificates are accepted, as PEM; every client "
+        "needs one then (mTLS). Unset: clients need none.",
     )
     workers: int = _var(
         _integer(1, 256),
@@ -190,8 +190,8 @@ class Settings:
     max_in_flight: int = _var(
         _integer(1, 100_000),
         "512",
-        meaning="How many calls a worker has in flight at most. Reports are refused from 60 % of it "
-        "on, reads from 80 %.",
+        meaning="How many calls a worker has in flight at most. Reports are refused from 60 % of "
+        "it on, reads from 80 %.",
     )
     max_streams: int = _var(
         _integer(1, 100_000), "256", meaning="How many streams a worker has open at most."
@@ -295,8 +295,8 @@ class Settings:
     rate_limit_read: int = _var(
         _integer(0, 10_000_000),
         "500",
-        meaning="How many reads a second a merchant may make; a quarter of it at once. 0: no limit. "
-        "The same for the other limits.",
+        meaning="How many reads a second a merchant may make; a quarter of it at once. 0: no "
+        "limit. The same for the other limits.",
     )
     rate_limit_write: int = _var(
         _integer(0, 10_000_000), "250", meaning="How many writes a second a merchant may make."

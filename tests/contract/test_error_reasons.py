@@ -14,6 +14,7 @@ from tests.support.contract import documented_codes
 ROOT = Path(__file__).parents[2]
 PREFIX = "ERROR_REASON_"
 
+
 def raised() -> set[tuple[str, str]]:
     """Return every pair of an error's class and its reason in the source."""
     pairs = set()

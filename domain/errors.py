@@ -163,3 +163,10 @@ def invalid_field(field: str, description: str) -> InvalidRequestError:
         f"{field}: {description}",
         violations=[FieldViolation(field, description)],
     )
+
+
+def revision_unknown() -> FailedPreconditionError:
+    """Return the error of a caller who has seen a revision that the database has not reached."""
+    return FailedPreconditionError(
+        Reason.REVISION_UNKNOWN, "the database has not reached the revision of patron-min-revision"
+    )

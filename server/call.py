@@ -2,9 +2,11 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.errors import Reason
 from domain.model.caller import Caller
+from domain.model.merchant import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,18 @@ class Failure:
     """The opaque id of an unexpected error; None for any other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """What an answer reflects, for whoever keeps it."""
+
+    revision: Revision
+    valid_until: datetime
+    """When the answer becomes wrong by itself, whatever is written or not."""
+
+
 _caller: ContextVar[Caller | None] = ContextVar("patron_caller", default=None)
 _failure: ContextVar[Failure | None] = ContextVar("patron_failure", default=None)
+_reflection: ContextVar[Reflection] = ContextVar("patron_reflection")
 
 
 def current_caller() -> Caller:
@@ -45,3 +57,9 @@ find_failure = _failure.get
 
 set_failure = _failure.set
 """Say why the call has failed; for the translation of errors alone."""
+
+find_reflection = _reflection.get
+"""Return what the answer reflects; raises LookupError where its handler has not said it."""
+
+set_reflection = _reflection.set
+"""Say what the answer reflects; for the handlers of methods whose answers may be cached."""

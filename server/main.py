@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
+from domain.ports import Writer
 from domain.use_cases.analytics import Analytics
 from domain.use_cases.bills import Bills
 from domain.use_cases.customers import Customers
@@ -29,6 +30,8 @@ from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServ
 from server.admin import AdminServer
 from server.auth.development import ALGORITHM, DevelopmentKey
 from server.auth.tokens import KeySet, KeysUnusable, TokenVerifier
+from server.cache.assembly import running_cache
+from server.cache.writer import CacheInvalidatingWriter
 from server.embedded import DataDirectory, EmbeddedPostgres, EmbeddedValkey, RunningServer
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
@@ -37,6 +40,7 @@ from server.handlers.digests import Digests
 from server.handlers.page_tokens import PageTokens
 from server.health import Health
 from server.interceptors import Chain, default_interceptors
+from server.interceptors.interceptor import Interceptor
 from server.logs import configure_logging
 from server.phones import parse_phone
 from server.private_files import read_or_create
@@ -48,6 +52,7 @@ from server.storage.database import Database
 from server.storage.migrate import migrate
 from server.storage.rollups import PostgresRollups
 from server.storage.writer import PostgresWriter
+from server.tasks import Background
 
 SERVICES = (
     *customer_service_pb2.DESCRIPTOR.services_by_name.values(),
@@ -103,6 +108,18 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
+        background = Background()
+        cache = await stack.enter_async_context(
+            running_cache(
+                redis_url,
+                database.revision,
+                background,
+                patience=settings.redis_timeout_seconds,
+                local_lifetime=settings.cache_local_seconds,
+                local_capacity=settings.cache_local_mb * 1_000_000,
+            )
+        )
+        await stack.enter_async_context(background)
         registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -112,8 +129,18 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             helpful={"redis": redis.ping},
         )
         admin = stack.enter_context(_admin_server(settings, registry, health))
+        writer = CacheInvalidatingWriter(
+            PostgresWriter(database, _now), cache.invalidations, background
+        )
+        interceptors = default_interceptors(
+            registry=registry,
+            verifier=verifier,
+            capture=capture,
+            answers=cache.responses,
+            slow_after=settings.slow_call_seconds,
+        )
         target = await stack.enter_async_context(
-            _grpc_server(settings, database, verifier, registry)
+            _grpc_server(settings, interceptors, database, writer)
         )
         server = RunningServer(pid=os.getpid(), target=target, admin=admin.address)
         if settings.embeds_database:
@@ -151,23 +178,17 @@ async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, st
 @asynccontextmanager
 async def _grpc_server(
     settings: Settings,
+    interceptors: Sequence[Interceptor],
     database: Database,
-    verifier: TokenVerifier,
-    registry: CollectorRegistry,
+    writer: Writer,
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
-    interceptors = default_interceptors(
-        registry=registry,
-        verifier=verifier,
-        capture=capture,
-        slow_after=settings.slow_call_seconds,
-    )
     server = grpc.aio.server(
         interceptors=[Chain(interceptors)],
         # A port that another server has is an error, not half of its calls.
         options=[("grpc.so_reuseport", 0)],
     )
-    _add_services(server, settings, database)
+    _add_services(server, settings, database, writer)
     health = grpc_health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     served = [service.full_name for service in SERVICES]
@@ -189,10 +210,11 @@ async def _grpc_server(
         await server.stop(settings.stop_grace_seconds)
 
 
-def _add_services(server: grpc.aio.Server, settings: Settings, database: Database) -> None:
+def _add_services(
+    server: grpc.aio.Server, settings: Settings, database: Database, writer: Writer
+) -> None:
     secret = _secret(settings)
     digests, pages = Digests(secret), PageTokens(secret)
-    writer = PostgresWriter(database, _now)
     customers = Customers(writer, PostgresCustomers(database), parse_phone, _now)
     bills = Bills(writer, PostgresBills(database), parse_phone, _now)
     analytics = Analytics(PostgresRollups(database), _now)

@@ -4,9 +4,10 @@ import enum
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from domain.errors import FieldViolation, InvalidRequestError, Reason, invalid_field
 from domain.model.merchant import Revision
@@ -190,6 +191,12 @@ class Basis:
     currency: str
     time_zone: str
     revision: Revision
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the report is of yesterday: the end of the merchant's day."""
+        tomorrow = self.as_of + timedelta(days=1)
+        return datetime.combine(tomorrow, time.min, ZoneInfo(self.time_zone))
 
 
 @dataclass(frozen=True, slots=True)

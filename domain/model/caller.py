@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.errors import DeadlineExceededError, Reason
+from domain.model.merchant import Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Caller:
     subject: str
     deadline: float | None = None
     """When the caller stops waiting, on `time.monotonic`'s clock; None: never."""
+    seen: Revision | None = None
+    """The revision of the merchant that the caller must not read behind; None: any will do."""
 
     def remaining(self) -> float | None:
         """Return how many seconds the caller still waits; None: for ever.

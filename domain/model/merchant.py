@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+_HIGHEST: Final = 2**53
+"""Redis compares revisions as floating-point numbers, which are exact up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,18 @@ class Revision:
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the revision of a text; raises ValueError for one that no revision has."""
+        epoch, _, number = text.rpartition(".")
+        if not (epoch and number.isascii() and number.isdecimal() and int(number) <= _HIGHEST):
+            raise ValueError("not a revision")
+        return cls(epoch, int(number))
+
+    def contains(self, other: "Revision") -> bool:
+        """Return whether all that the other one knows is in this one."""
+        return other.epoch == self.epoch and other.number <= self.number
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from uuid import UUID
 
 import grpc.aio
 
+from domain.model.analytics import Basis
 from domain.use_cases.analytics import Analytics
+from patron.analytics.v1 import analytics_pb2
 from patron.analytics.v1 import analytics_service_pb2 as messages
 from patron.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
-from server.call import current_caller
+from server.call import Reflection, current_caller, set_reflection
 from server.handlers.messages.analytics import (
     INTERVALS,
     RANKINGS,
@@ -40,7 +42,7 @@ class AnalyticsHandler(AnalyticsServiceServicer):
             current_caller(), to_period(request.period), to_summary_fields(request)
         )
         return messages.GetSummaryResponse(
-            basis=from_basis(report.basis),
+            basis=_reflect(report.basis),
             current=from_summary(report.current),
             previous=from_summary(report.previous),
         )
@@ -52,7 +54,7 @@ class AnalyticsHandler(AnalyticsServiceServicer):
             current_caller(), to_period(request.period), INTERVALS[request.interval]
         )
         return messages.GetTimeSeriesResponse(
-            basis=from_basis(report.basis), buckets=map(from_bucket, report.buckets)
+            basis=_reflect(report.basis), buckets=map(from_bucket, report.buckets)
         )
 
     async def ListTopCustomers(
@@ -64,7 +66,13 @@ class AnalyticsHandler(AnalyticsServiceServicer):
             caller, RANKINGS[request.ranking], to_month(request.month), asked
         )
         return messages.ListTopCustomersResponse(
-            basis=from_basis(report.basis),
+            basis=_reflect(report.basis),
             customers=map(from_ranked, report.page.items),
             next_page_token=self._pages.next(caller, request, report.page.next),
         )
+
+
+def _reflect(basis: Basis) -> analytics_pb2.ReportBasis:
+    """Return what a report stands on as a message, and say how long it may be kept."""
+    set_reflection(Reflection(basis.revision, basis.valid_until))
+    return from_basis(basis)

@@ -4,8 +4,14 @@ import asyncio
 import time
 from collections import OrderedDict
 
-from domain.errors import PermissionDeniedError, Reason, UnauthenticatedError
+from domain.errors import (
+    PermissionDeniedError,
+    Reason,
+    UnauthenticatedError,
+    revision_unknown,
+)
 from domain.model.caller import Caller, Identity
+from domain.model.merchant import Revision
 from server.auth.tokens import TokenVerifier, token_expired
 from server.call import set_caller
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
@@ -43,7 +49,9 @@ class Auth(Interceptor):
                     f"the token lacks the scope {scope}",
                     metadata={"scope": scope},
                 )
-            set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context)))
+            set_caller(
+                Caller(identity.merchant_id, identity.subject, _deadline(context), _seen(context))
+            )
             return identity
 
         async def authenticated(request: Payload, context: Context) -> Payload:
@@ -95,6 +103,16 @@ def _authorization(context: Context) -> str:
         if key == "authorization":
             return str(value)
     raise _token_missing()
+
+
+def _seen(context: Context) -> Revision | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == "patron-min-revision":
+            try:
+                return Revision.parse(str(value))
+            except ValueError:
+                raise revision_unknown() from None
+    return None
 
 
 def _token_missing() -> UnauthenticatedError:

@@ -10,6 +10,7 @@ import grpc.aio
 from prometheus_client import CollectorRegistry
 
 from domain.errors import Reason, UnimplementedError
+from server.answers import Answers
 from server.auth.tokens import TokenVerifier
 from server.interceptors.auth import Auth
 from server.interceptors.codec import Codec
@@ -18,6 +19,7 @@ from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.log import Log
 from server.interceptors.method import Kind, Method
 from server.interceptors.metrics import Metrics
+from server.interceptors.response_cache import ResponseCache
 from server.interceptors.validation import Validation
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def default_interceptors(
     registry: CollectorRegistry,
     verifier: TokenVerifier,
     capture: Capture,
+    answers: Answers,
     slow_after: float = 1.0,
 ) -> tuple[Interceptor, ...]:
     """Return Patron's interceptors, the outermost first.
@@ -44,6 +47,7 @@ def default_interceptors(
         registry: Where the metrics are registered.
         verifier: Tells who carries a token.
         capture: Reports an unexpected exception, with its id and the method.
+        answers: Keeps the answers that may be kept.
         slow_after: From how many seconds on a call of one request and one answer is logged as slow.
     """
     return (
@@ -51,6 +55,7 @@ def default_interceptors(
         Log(slow_after=slow_after),
         Errors(capture),
         Auth(verifier),
+        ResponseCache(answers),
         Codec(),
         Validation(),
     )

@@ -1,18 +1,27 @@
 """Transactions on PostgreSQL, each of one merchant."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
+from uuid import UUID
 
 import asyncpg
+from sqlalchemy import select
 
-from domain.errors import Reason, UnavailableError
+from domain.errors import Reason, UnavailableError, revision_unknown
 from domain.model.caller import Caller
+from domain.model.merchant import Revision
 from server.storage import migrate
 from server.storage.errors import StorageError, merchant_unknown, translated
-from server.storage.schema import MAINTENANCE_ROLE, SERVING_ROLE
-from server.storage.statements import Statement
+from server.storage.schema import (
+    MAINTENANCE_ROLE,
+    SERVING_ROLE,
+    database_epoch,
+    merchant,
+)
+from server.storage.statements import OWN_MERCHANT, Statement
 
 READ: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for all that a report reads."""
@@ -27,6 +36,12 @@ if TYPE_CHECKING:
 
 _CLEAN_UP: Final = 5.0
 """How many seconds the end of a broken transaction may take."""
+
+_REVISION: Final = Statement(
+    select(
+        merchant.c.revision, select(database_epoch.c.epoch).scalar_subquery().label("epoch")
+    ).where(OWN_MERCHANT)
+)
 
 _SEES_EVERY_MERCHANT: Final = """
 SELECT rolsuper OR rolbypassrls
@@ -49,6 +64,17 @@ class Transaction:
         """Run a statement with the parameter `merchant_id` and these, and return its rows."""
         arguments = statement.arguments({"merchant_id": self._merchant_id, **(values or {})})
         return await self._connection.fetch(statement.sql, *arguments)
+
+    async def require(self, seen: Revision) -> None:
+        """Do nothing when this snapshot of the merchant contains a revision.
+
+        Raises:
+            PermissionDeniedError: The caller's merchant is not known.
+            FailedPreconditionError: It does not (REVISION_UNKNOWN).
+        """
+        ((number, epoch),) = await self.fetch_own(_REVISION, {})
+        if not Revision(epoch, number).contains(seen):
+            raise revision_unknown()
 
     async def fetch_own(
         self, statement: Statement, values: Mapping[str, Any]
@@ -120,6 +146,13 @@ class Database:
         remaining = caller.remaining()
         return self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
 
+    async def revision(self, merchant_id: UUID) -> Revision | None:
+        """Return the merchant's revision; None when there is no such merchant."""
+        caller = Caller(merchant_id, "", time.monotonic() + self._acquire_timeout)
+        async with self.transaction(caller, READ) as transaction:
+            rows = await transaction.fetch(_REVISION)
+        return Revision(rows[0]["epoch"], rows[0]["revision"]) if rows else None
+
     async def ping(self) -> None:
         """Ask the database for a sign of life; raises when there is none."""
         with translated():
@@ -141,7 +174,10 @@ class Database:
             try:
                 try:
                     await connection.execute(self._begin(caller, mode))
-                    yield Transaction(connection, caller)
+                    transaction = Transaction(connection, caller)
+                    if caller.seen is not None and mode is READ:
+                        await transaction.require(caller.seen)
+                    yield transaction
                 except BaseException:
                     # Outside a transaction, where BEGIN did not get, this is but a warning.
                     if not connection.is_closed():

@@ -38,6 +38,7 @@ from tests.support.chain_server import (
     IMPORT_BILLS,
     LIST_BILLS,
     Served,
+    Uncached,
     answer_bill,
     eventually,
     handled,
@@ -106,7 +107,10 @@ def serving(
 ) -> Any:
     """Return the context of a server with all interceptors."""
     chain = default_interceptors(
-        registry=registry, verifier=issuer.verifier(leeway=0), capture=capture
+        registry=registry,
+        verifier=issuer.verifier(leeway=0),
+        capture=capture,
+        answers=Uncached(),
     )
     return serve(transport, chain, *registrations)
 

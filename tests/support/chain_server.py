@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import grpc
@@ -14,10 +15,13 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
+from domain.model.merchant import Revision
 from patron.analytics.v1 import analytics_service_pb2 as analytics
 from patron.analytics.v1 import analytics_service_pb2_grpc as analytics_grpc
 from patron.bill.v1 import bill_service_pb2 as bill
 from patron.bill.v1 import bill_service_pb2_grpc as bill_grpc
+from server import answers
+from server.call import Reflection, set_reflection
 from server.interceptors import Chain
 from server.interceptors.interceptor import Interceptor
 
@@ -42,8 +46,21 @@ class Bills(bill_grpc.BillServiceServicer):
         return await self.import_bills(requests)
 
 
+class Uncached:
+    """Has every answer computed anew; the port is `server.answers.Answers`."""
+
+    def find(self, key: answers.Key, seen: Revision | None) -> None:
+        return None
+
+    async def get(self, question: answers.Question, seen: Revision | None) -> answers.Served:
+        computed = await question.compute()
+        return answers.Served(computed.body, (("patron-cache", "miss"),))
+
+
 class Analytics(analytics_grpc.AnalyticsServiceServicer):
     async def GetSummary(self, request: Any, context: Any) -> Any:  # noqa: N802
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        set_reflection(Reflection(Revision("epoch", 1), tomorrow))
         answer = analytics.GetSummaryResponse()
         answer.current.bills = 7
         return answer

@@ -13,6 +13,7 @@ from patron.bill.v1 import bill_service_pb2 as bill
 from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Kind, Method
+from tests.support.chain_server import Uncached
 from tests.support.tokens import Issuer
 
 GET_BILL = "/patron.bill.v1.BillService/GetBill"
@@ -44,6 +45,7 @@ def test_order(tmp_path: Path) -> None:
     chain = default_interceptors(
         registry=CollectorRegistry(),
         verifier=Issuer(tmp_path).verifier(),
+        answers=Uncached(),
         capture=lambda *_: None,
     )
 
@@ -52,10 +54,11 @@ def test_order(tmp_path: Path) -> None:
         "Log",
         "Errors",
         "Auth",
+        "ResponseCache",
         "Codec",
         "Validation",
     ]
-    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 3
+    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 4
 
 
 async def test_wraps_each_method_once() -> None:

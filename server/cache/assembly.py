@@ -1,0 +1,73 @@
+"""The cache of one worker, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from server.cache.breaker import CircuitBreaker
+from server.cache.channel import Listener, subscribed
+from server.cache.invalidations import Invalidations, ReadRevision
+from server.cache.local import LocalCache
+from server.cache.redis_cache import RedisCache
+from server.cache.responses import ResponseCache
+from server.tasks import Background
+
+_CONNECTIONS: Final = 32
+_FAILURES: Final = 3
+_BREAK_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The parts of the cache that others work with."""
+
+    responses: ResponseCache
+    invalidations: Invalidations
+    shared: RedisCache
+
+
+@asynccontextmanager
+async def running_cache(
+    redis_url: str,
+    read_revision: ReadRevision,
+    background: Background,
+    *,
+    patience: float,
+    local_lifetime: float,
+    local_capacity: int,
+) -> AsyncIterator[Cache]:
+    """Run the cache for as long as the body runs; Redis need not be there.
+
+    Args:
+        redis_url: Where the answers for all workers are.
+        read_revision: Reads a merchant's revision from the database.
+        background: Where computations run.
+        patience: How many seconds a call waits for Redis.
+        local_lifetime: For how many seconds an answer stays in the worker's memory.
+        local_capacity: How many bytes these answers may take.
+    """
+    async with AsyncExitStack() as stack:
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=_CONNECTIONS,
+            timeout=patience,
+            # A connection that the server has closed meanwhile is not worth an error.
+            retry=Retry(NoBackoff(), 1),
+            socket_connect_timeout=patience,
+        )
+        redis = await stack.enter_async_context(Redis.from_pool(pool))
+        listening = await stack.enter_async_context(Redis.from_url(redis_url))
+        breaker = CircuitBreaker(failures=_FAILURES, wait=_BREAK_SECONDS)
+        shared = RedisCache(redis, timeout=patience, breaker=breaker)
+        local = LocalCache(capacity=local_capacity)
+        responses = ResponseCache(local, shared, background, local_lifetime=local_lifetime)
+        invalidations = Invalidations(responses, shared, read_revision)
+        await stack.enter_async_context(invalidations.running())
+        listener = Listener(up=local.open, down=local.close, heard=responses.hear)
+        await stack.enter_async_context(subscribed(listening, listener))
+        yield Cache(responses, invalidations, shared)

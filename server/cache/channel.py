@@ -1,0 +1,125 @@
+"""How a worker hears of writes that others made."""
+
+import asyncio
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+from uuid import UUID
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from domain.model.merchant import Revision
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import PubSub
+
+CHANNEL: Final = "patron:revisions"
+"""The channel on which every new revision is announced."""
+
+_PING_EVERY: Final = 1.0
+_SILENCE: Final = 3.0
+"""After how many silent seconds, pings unanswered, the connection counts as lost."""
+_RETRY_AFTER: Final = 0.2
+_HEAD: Final = struct.Struct("<16sQd")
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A merchant has reached a revision."""
+
+    merchant_id: UUID
+    revision: Revision
+    committed_at: float
+    """When it was seen committed, in seconds since the epoch of Unix."""
+
+    def pack(self) -> bytes:
+        """Return the announcement as bytes."""
+        head = _HEAD.pack(self.merchant_id.bytes, self.revision.number, self.committed_at)
+        return head + self.revision.epoch.encode()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Return the announcement that `pack` made bytes of; raises ValueError for any others."""
+        try:
+            merchant, number, committed_at = _HEAD.unpack_from(packed)
+        except struct.error as error:
+            raise ValueError("not an announcement") from error
+        epoch = packed[_HEAD.size :].decode()
+        return cls(UUID(bytes=merchant), Revision(epoch, number), committed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom the channel tells."""
+
+    up: Callable[[], None]
+    """Every write from now on will be heard of."""
+    down: Callable[[], None]
+    """Writes may be missed from now on."""
+    heard: Callable[[Announcement], None]
+
+
+@asynccontextmanager
+async def subscribed(redis: Redis, listener: Listener) -> AsyncIterator[None]:
+    """Tell the listener what happens for as long as the body runs; reconnect whenever it is lost.
+
+    The body begins when the subscription is up, or could not be had at once.
+    """
+    tried = asyncio.Event()
+    listening = asyncio.create_task(_listen_for_ever(redis, listener, tried))
+    try:
+        await tried.wait()
+        yield
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+
+
+async def _listen_for_ever(redis: Redis, listener: Listener, tried: asyncio.Event) -> None:
+    while True:
+        try:
+            async with redis.pubsub() as subscription:
+                await subscription.subscribe(CHANNEL)
+                await _listen(subscription, listener, tried)
+        except (RedisError, OSError, TimeoutError) as error:
+            _log.warning("the channel of revisions is down", kind=type(error).__name__)
+        finally:
+            listener.down()
+            tried.set()
+        await asyncio.sleep(_RETRY_AFTER)
+
+
+async def _listen(subscription: "PubSub", listener: Listener, tried: asyncio.Event) -> None:
+    """Pass on what is heard; raises when the connection is lost, or silent for too long."""
+    last_sign = time.monotonic()
+    while True:
+        message = await subscription.get_message(timeout=_PING_EVERY)
+        now = time.monotonic()
+        if message is None:
+            if now - last_sign > _SILENCE:
+                raise TimeoutError
+            await asyncio.wait_for(subscription.ping(), _SILENCE)
+            continue
+        last_sign = now
+        if message["type"] == "subscribe":
+            listener.up()
+            tried.set()
+        elif message["type"] == "message":
+            _pass_on(message["data"], listener)
+
+
+def _pass_on(packed: bytes, listener: Listener) -> None:
+    try:
+        announcement = Announcement.unpack(packed)
+    except ValueError:
+        _log.warning("something on the channel of revisions is no announcement")
+    else:
+        listener.heard(announcement)

@@ -21,10 +21,10 @@ class Background:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start the work; what it raises is for whoever awaits the task."""
+        """Start the work; what it raises is for whoever awaits the task, if anybody still does."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end)
         return task
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
@@ -34,6 +34,12 @@ class Background:
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, even when the caller is cancelled meanwhile."""
         return await asyncio.shield(self.start(work))
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # So that asyncio does not complain when all who waited have left.
+            task.exception()
 
     async def __aenter__(self) -> Self:
         return self

@@ -59,6 +59,8 @@ class _Flight:
     """The number of the revision that its answer reaches for certain."""
     claim: int
     """The number that it reaches if the caller who began it has seen what it says."""
+    expires_at: float
+    """When its answer would be too old, in seconds since the epoch of Unix."""
 
 
 class ResponseCache:
@@ -155,37 +157,41 @@ class ResponseCache:
     def _refresh(self, question: Question) -> None:
         """Begin to compute the answer again; waits for nothing."""
         self.counts.refreshes += 1
-        self._fly(question.key, self._compute(question))
+        self._fly(question, self._compute(question))
 
     def _reaches(self, revision: int, seen: Revision) -> bool:
         return seen.epoch == self._epoch and seen.number <= revision
 
     def _may_join(self, key: Key, flight: _Flight, seen: Revision | None) -> bool:
         """Return whether the flight began after everything that the caller knows of."""
-        return flight.floor >= self.local.heard_of(key.merchant_id).revision and (
-            seen is None or self._reaches(max(flight.floor, flight.claim), seen)
+        return (
+            flight.floor >= self.local.heard_of(key.merchant_id).revision
+            and (seen is None or self._reaches(max(flight.floor, flight.claim), seen))
+            and flight.expires_at > self._clock()
         )
 
     def _begin(self, question: Question, seen: Revision | None) -> "asyncio.Task[_Outcome]":
         claim = 0 if seen is None else seen.number
         if seen is None or seen.epoch == self._epoch:
-            return self._fly(question.key, self._look_up(question, claim), claim)
-        return self._fly(question.key, self._compute(question), claim)
+            return self._fly(question, self._look_up(question, claim), claim)
+        return self._fly(question, self._compute(question), claim)
 
     def _fly(
-        self, key: Key, work: Coroutine[None, None, _Outcome], claim: int = 0
+        self, question: Question, work: Coroutine[None, None, _Outcome], claim: int = 0
     ) -> "asyncio.Task[_Outcome]":
-        floor = self.local.heard_of(key.merchant_id).revision
-        flight = self._flights[key] = _Flight(self._background.start(work), floor, claim)
+        key = question.key
+        flight = self._flights[key] = _Flight(
+            self._background.start(work),
+            floor=self.local.heard_of(key.merchant_id).revision,
+            claim=claim,
+            expires_at=self._clock() + question.lifetime,
+        )
         flight.task.add_done_callback(lambda _: self._land(key, flight))
         return flight.task
 
     def _land(self, key: Key, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
-        if not flight.task.cancelled():
-            # Whoever waits is told what it raised; perhaps all have left.
-            flight.task.exception()
 
     async def _look_up(self, question: Question, seen: int) -> _Outcome:
         key, epoch, period = question.key, self._epoch, self.local.period

@@ -14,6 +14,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as grpc_health
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
@@ -183,18 +184,18 @@ async def _grpc_server(
     writer: Writer,
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
-    server = grpc.aio.server(
-        interceptors=[Chain(interceptors)],
-        # A port that another server has is an error, not half of its calls.
-        options=[("grpc.so_reuseport", 0)],
-    )
-    _add_services(server, settings, database, writer)
+    # A port that another server has is an error, not half of its calls.
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    registration = Chain(interceptors).around(server)
+    _add_services(registration, settings, database, writer)
     health = grpc_health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, registration)
     served = [service.full_name for service in SERVICES]
     if settings.is_development:
         names = [*served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
-        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+        add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME]), registration
+        )
     address = f"{settings.host}:{settings.port}"
     try:
         port = server.add_insecure_port(address)

@@ -1,7 +1,7 @@
-"""The one grpc interceptor: it wraps each method once and remembers the result."""
+"""The interceptors around every method of a server."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -61,27 +61,19 @@ def default_interceptors(
     )
 
 
-class Chain(grpc.aio.ServerInterceptor):
-    """Leads every call through the interceptors, the first of them outermost."""
+class Chain:
+    """Leads every call through the interceptors, the first of them outermost.
+
+    Handlers are wrapped when they are registered. An interceptor of grpc's own would be asked for
+    the handler of every call anew, which costs about as much as all that the chain does.
+    """
 
     def __init__(self, interceptors: Sequence[Interceptor]) -> None:
         self._interceptors = tuple(interceptors)
-        self._handlers: dict[str, Handler] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> "Handler | None":
-        """Return the wrapped handler of the call's method; None when the method is unknown."""
-        full_name = handler_call_details.method
-        handler = self._handlers.get(full_name)
-        if handler is None:
-            served = await continuation(handler_call_details)
-            if served is None:
-                return None
-            handler = self._handlers[full_name] = self._wrap(full_name, served)
-        return handler
+    def around(self, server: grpc.aio.Server) -> grpc.aio.Server:
+        """Return what generated code registers servicers with, for the server to serve them."""
+        return cast("grpc.aio.Server", _Registration(self._wrap, server))
 
     def _wrap(self, full_name: str, handler: "Handler") -> "Handler":
         method = Method.describe(full_name, handler)
@@ -94,6 +86,27 @@ class Chain(grpc.aio.ServerInterceptor):
             request_deserializer=handler.request_deserializer if method.standard else None,
             response_serializer=handler.response_serializer if method.standard else None,
         )
+
+
+class _Registration:
+    """The part of a server that generated code knows."""
+
+    def __init__(
+        self, wrap: Callable[[str, "Handler"], "Handler"], server: grpc.aio.Server
+    ) -> None:
+        self._wrap = wrap
+        self._server = server
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, "Handler"]
+    ) -> None:
+        wrapped = {
+            name: self._wrap(f"/{service}/{name}", handler) for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service, wrapped)
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Do nothing: the same methods are registered one by one, by the same generated code."""
 
 
 def _behaviour(handler: "Handler") -> Callable[..., Any]:

@@ -111,16 +111,17 @@ async def serve(
     *registrations: Callable[[grpc.aio.Server], None],
 ) -> AsyncIterator[Served]:
     """Serve the test services, and what else is registered, on a free port."""
-    server = transport(interceptors=[Chain(interceptors)])
+    server = transport()
+    registration = Chain(interceptors).around(server)
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         served = Served(server, channel)
-        bill_grpc.add_BillServiceServicer_to_server(served.bills, server)
+        bill_grpc.add_BillServiceServicer_to_server(served.bills, registration)
         reports = Analytics()  # type: ignore[abstract]
-        analytics_grpc.add_AnalyticsServiceServicer_to_server(reports, server)
-        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+        analytics_grpc.add_AnalyticsServiceServicer_to_server(reports, registration)
+        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), registration)
         for register in registrations:
-            register(server)
+            register(registration)
         await server.start()
         try:
             yield served

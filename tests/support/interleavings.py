@@ -105,6 +105,11 @@ class World:
             await self.release(points[0])
 
 
+def key_of(request: bytes) -> Key:
+    """Return the key of a call."""
+    return Key(MERCHANT, "/method", request)
+
+
 class Worker:
     """One process: the real cache, on parts that wait at points."""
 
@@ -128,9 +133,17 @@ class Worker:
         )
         self._writer = CacheInvalidatingWriter(_Writer(self), self.invalidations, background)
 
+    def bound(self, request: bytes) -> int:
+        """Return the number of the revision that is known to whatever would answer a call now."""
+        key = key_of(request)
+        heard = self.responses.local.heard_of(MERCHANT).revision
+        at_hand = key in self.responses._flights or self.responses.local.find(key, self.world.now)
+        known = self.world.redis.known(MERCHANT, self.world.database.epoch)
+        return heard if at_hand else max(heard, known)
+
     async def read(self, request: bytes, seen: Revision | None) -> Served:
         """Answer a call."""
-        key = Key(MERCHANT, "/method", request)
+        key = key_of(request)
         served = self.responses.find(key, seen)
         if served is None:
             question = Question(key, b"schema", LIFETIME, self._compute)

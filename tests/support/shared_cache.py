@@ -36,6 +36,10 @@ class SimulatedSharedCache:
         self._revisions[merchant_id, revision.epoch] = max(known, revision.number)
         self._publish(Announcement(merchant_id, revision, committed_at))
 
+    def known(self, merchant_id: UUID, epoch: str) -> int:
+        """Return the number of the highest revision that is known; 0: of none."""
+        return self._revisions.get((merchant_id, epoch), 0)
+
     def flush(self) -> None:
         """Lose everything."""
         self._revisions.clear()

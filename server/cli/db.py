@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 
+from server.cli.announcing import announcing, shared_redis
 from server.cli.databases import maintenance_database, owner_database
 from server.cli.errors import FAILED
 from server.cli.options import data_dir_option
@@ -77,18 +78,21 @@ def rebuild(merchant_id: UUID | None, data_dir: Path | None) -> None:
 
     One of all merchants that was interrupted goes on where it was when run again.
     """
-    with maintenance_database(Settings.load(data_dir=data_dir), create=False) as url:
-        done = asyncio.run(_rebuild(url, merchant_id))
+    settings = Settings.load(data_dir=data_dir)
+    with maintenance_database(settings, create=False) as url, shared_redis(settings) as redis_url:
+        done = asyncio.run(_rebuild(url, redis_url, merchant_id))
     click.echo(f"{done} merchant{'' if done == 1 else 's'} rebuilt.")
 
 
-async def _rebuild(url: str, merchant_id: UUID | None) -> int:
+async def _rebuild(url: str, redis_url: str | None, merchant_id: UUID | None) -> int:
     from server.cli.progress import Progress
     from server.storage.rebuild import rebuild
 
     done = 0
     with Progress("rebuilt", "merchants") as progress:
-        async for step in rebuild(url, merchant_id):
-            done = step.done
-            progress.update(step.done, step.total)
+        async with announcing(redis_url) as announce:
+            async for step in rebuild(url, merchant_id):
+                done = step.done
+                await announce(step.merchant_id, step.revision)
+                progress.update(step.done, step.total)
     return done

@@ -9,6 +9,7 @@ import click
 
 from domain.model.merchant import Merchant
 from server.cli import merchants
+from server.cli.announcing import shared_redis
 from server.cli.databases import maintenance_database
 from server.cli.options import (
     currency,
@@ -108,8 +109,9 @@ def set_(
     changes = {name: value for name, value in settings.items() if value is not None}
     if not changes:
         raise click.UsageError("Say what to set: --name, --currency, --time-zone or --region.")
-    with maintenance_database(Settings.load(data_dir=data_dir)) as url:
-        changed = merchants.change(url, merchant_id, changes)
+    loaded = Settings.load(data_dir=data_dir)
+    with maintenance_database(loaded) as url, shared_redis(loaded) as redis_url:
+        changed = merchants.change(url, redis_url, merchant_id, changes)
     _print(changed, as_json=as_json)
 
 

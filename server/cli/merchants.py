@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from domain.model.merchant import Merchant
+from server.cli.announcing import announcing
 
 DEMO_MERCHANT_ID: Final = UUID("cd000000-0000-4000-8000-000000001997")
 """The merchant of the demo, on every machine."""
@@ -33,8 +34,10 @@ def create(
     return asyncio.run(work())
 
 
-def change(maintenance_url: str, merchant_id: UUID, changes: dict[str, str]) -> Merchant:
-    """Set some settings of a merchant and return it.
+def change(
+    maintenance_url: str, redis_url: str | None, merchant_id: UUID, changes: dict[str, str]
+) -> Merchant:
+    """Set some settings of a merchant, tell running servers, and return the merchant.
 
     Raises:
         StorageError: There is no such merchant, or it has bills and its currency was to change.
@@ -43,7 +46,10 @@ def change(maintenance_url: str, merchant_id: UUID, changes: dict[str, str]) -> 
 
     async def work() -> Merchant:
         async with Merchants.connect(maintenance_url) as merchants:
-            return await merchants.set(merchant_id, **changes)
+            changed = await merchants.set(merchant_id, **changes)
+        async with announcing(redis_url) as announce:
+            await announce(merchant_id, changed.revision)
+        return changed
 
     return asyncio.run(work())
 

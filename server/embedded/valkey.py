@@ -3,6 +3,7 @@
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -45,6 +46,11 @@ class EmbeddedValkey(SharedServer[str]):
     program: ClassVar[str] = "valkey-server"
     socket_name: ClassVar[str] = _SETTINGS["unixsocket"]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+
+    @classmethod
+    def has_data(cls, data_dir: Path) -> bool:
+        """Return whether Valkey ever ran in the data directory."""
+        return (data_dir / cls.name).exists()
 
     def _start(self) -> None:
         executable = find_program(

@@ -8,10 +8,11 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import delete, insert, select, update
 
+from domain.model.merchant import Revision
 from server.storage.errors import StorageError
 from server.storage.merchants import Merchants
 from server.storage.recomputation import ROLLUPS, Rollup
-from server.storage.schema import customer_stats, merchant, rebuild_queue
+from server.storage.schema import customer_stats, database_epoch, merchant, rebuild_queue
 from server.storage.statements import OWN_MERCHANT, Statement, of_merchant
 
 
@@ -25,6 +26,8 @@ class RebuildProgress:
     """How many there are to do."""
     merchant_id: UUID
     """The one that was done last."""
+    revision: Revision
+    """The revision that its rebuild made."""
 
 
 def _replacing(rollup: Rollup) -> tuple[Statement, Statement]:
@@ -44,7 +47,10 @@ def _replacing(rollup: Rollup) -> tuple[Statement, Statement]:
 
 # The merchant's row comes first, as in every write: no bill comes in between.
 _BUMP: Final = Statement(
-    update(merchant).where(OWN_MERCHANT).values(revision=merchant.c.revision + 1)
+    update(merchant)
+    .where(OWN_MERCHANT)
+    .values(revision=merchant.c.revision + 1)
+    .returning(merchant.c.revision, select(database_epoch.c.epoch).scalar_subquery().label("epoch"))
 )
 _REPLACE: Final = [statement for rollup in ROLLUPS for statement in _replacing(rollup)]
 _DONE: Final = Statement(delete(rebuild_queue).where(of_merchant(rebuild_queue)))
@@ -85,15 +91,15 @@ async def rebuild(
         else:
             raise StorageError(f"there is no merchant {merchant_id}")
         for done, each in enumerate(to_do, start=1):
-            await _rebuild(connection, each)
-            yield RebuildProgress(done, len(to_do), each)
+            yield RebuildProgress(done, len(to_do), each, await _rebuild(connection, each))
     finally:
         await connection.close()
 
 
-async def _rebuild(connection: "asyncpg.Connection[asyncpg.Record]", merchant_id: UUID) -> None:
+async def _rebuild(connection: "asyncpg.Connection[asyncpg.Record]", merchant_id: UUID) -> Revision:
+    arguments = {"merchant_id": merchant_id}
     async with connection.transaction():
-        for statement in (_BUMP, *_REPLACE, _DONE):
-            await connection.execute(
-                statement.sql, *statement.arguments({"merchant_id": merchant_id})
-            )
+        (reached,) = await connection.fetch(_BUMP.sql, *_BUMP.arguments(arguments))
+        for statement in (*_REPLACE, _DONE):
+            await connection.execute(statement.sql, *statement.arguments(arguments))
+    return Revision(reached["epoch"], reached["revision"])

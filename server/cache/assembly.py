@@ -61,7 +61,10 @@ async def running_cache(
             socket_connect_timeout=patience,
         )
         redis = await stack.enter_async_context(Redis.from_pool(pool))
-        listening = await stack.enter_async_context(Redis.from_url(redis_url))
+        # A lost channel is told at once; `subscribed` connects again.
+        listening = await stack.enter_async_context(
+            Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0))
+        )
         breaker = CircuitBreaker(failures=_FAILURES, wait=_BREAK_SECONDS)
         shared = RedisCache(redis, timeout=patience, breaker=breaker)
         local = LocalCache(capacity=local_capacity)

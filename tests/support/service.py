@@ -87,6 +87,10 @@ class Service:
             merchant_id=merchant_id, subject="a-test", scopes=scopes, lifetime=lifetime
         )
 
+    def elsewhere(self, target: str) -> "Service":
+        """Return another server on the same database that takes the same tokens."""
+        return Service(target, self.urls, self._signer)
+
     @asynccontextmanager
     async def client(self, merchant_id: UUID | None = None) -> AsyncIterator[Client]:
         """Lend a client of a merchant; None: of a new one."""
@@ -116,7 +120,7 @@ class Service:
             await connection.close()
 
 
-async def _commit_without_the_disk(urls: DatabaseUrls) -> None:
+async def commit_without_the_disk(urls: DatabaseUrls) -> None:
     """Have commits not wait for the disk: what a test writes need not survive the machine."""
     connection = await asyncpg.connect(urls.owner.replace("patron_owner", "postgres"))
     try:
@@ -128,12 +132,19 @@ async def _commit_without_the_disk(urls: DatabaseUrls) -> None:
 @asynccontextmanager
 async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Service]:
     """Run a server on a data directory, with these settings beside."""
-    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
     with EmbeddedPostgres(data_dir) as urls:
-        await _commit_without_the_disk(urls)
+        await commit_without_the_disk(urls)
         await migrate(urls.owner)
-        async with running(settings) as server:
-            signer = DevelopmentKey.open(data_dir).signer(
-                issuer=settings.auth_issuer, audience=settings.auth_audience
-            )
-            yield Service(server.target, urls, signer)
+        async with served(data_dir, urls, **options) as service:
+            yield service
+
+
+@asynccontextmanager
+async def served(data_dir: Path, urls: DatabaseUrls, **options: object) -> AsyncIterator[Service]:
+    """Run a server whose database runs already and has its tables."""
+    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
+    async with running(settings) as server:
+        signer = DevelopmentKey.open(data_dir).signer(
+            issuer=settings.auth_issuer, audience=settings.auth_audience
+        )
+        yield Service(server.target, urls, signer)

@@ -43,6 +43,10 @@ _REVISION: Final = Statement(
     ).where(OWN_MERCHANT)
 )
 
+_SETTLED: Final = Statement(
+    select(merchant.c.merchant_id).where(OWN_MERCHANT).with_for_update(read=True, of=merchant)
+)
+
 _SEES_EVERY_MERCHANT: Final = """
 SELECT rolsuper OR rolbypassrls
     OR pg_has_role(current_user, $1, 'MEMBER')
@@ -147,9 +151,17 @@ class Database:
         return self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
 
     async def revision(self, merchant_id: UUID) -> Revision | None:
-        """Return the merchant's revision; None when there is no such merchant."""
+        """Return the merchant's revision after the write that is under way, if any.
+
+        None when there is no such merchant.
+
+        Raises:
+            PatronError: As `translated` says.
+        """
         caller = Caller(merchant_id, "", time.monotonic() + self._acquire_timeout)
-        async with self.transaction(caller, READ) as transaction:
+        async with self.transaction(caller, WRITE) as transaction:
+            # A COMMIT whose connection was lost may take effect at any later time.
+            await transaction.fetch(_SETTLED)
             rows = await transaction.fetch(_REVISION)
         return Revision(rows[0]["epoch"], rows[0]["revision"]) if rows else None
 

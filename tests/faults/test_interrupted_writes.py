@@ -1,12 +1,15 @@
 """A write whose worker dies, or whose client leaves, right after COMMIT."""
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import grpc
 import pytest
 
+from domain.model.merchant import Revision
+from server.storage.database import Database
+from tests.support.caches import EPOCH, cache
 from tests.support.proxy import Proxy, proxied
 from tests.support.reports import report, sale, sell
 from tests.support.service import Client, Service
@@ -34,10 +37,12 @@ async def revision_of(database: "asyncpg.Connection[asyncpg.Record]", client: Cl
 
 async def warm(client: Client) -> int:
     """Have the report kept; return how many bills it says."""
-    await report(client)
-    kept = await report(client)
-    assert kept.cache == "hit"
-    return kept.bills
+
+    async def is_kept() -> bool:
+        return (await report(client)).cache == "hit"
+
+    await until(is_kept)
+    return (await report(client)).bills
 
 
 async def test_a_worker_killed_between_commit_and_invalidation(stores: Stores) -> None:
@@ -48,21 +53,18 @@ async def test_a_worker_killed_between_commit_and_invalidation(stores: Stores) -
         other.client() as reader,
         other.database() as database,
     ):
-        with worker_process(stores, other, redis_url=proxy.url, redis_timeout_seconds=WAITS) as (
-            killed,
-            running,
-        ):
-            async with killed.client(reader.merchant_id) as writer:
-                await sell(writer)
-                assert await warm(reader) == 1
-                hold_announcements(proxy, reader.merchant_id)
-                request = sale()
-                call = asyncio.ensure_future(writer.bills.CreateBill(request))
-                await proxy.requests.held.wait()
-                assert await revision_of(database, reader) == 2
-                running.process.kill()
-                with pytest.raises(grpc.aio.AioRpcError) as lost:
-                    await call
+        killed = worker_process(stores, other, redis_url=proxy.url, redis_timeout_seconds=WAITS)
+        async with killed as (writing, running), writing.client(reader.merchant_id) as writer:
+            await sell(writer)
+            assert await warm(reader) == 1
+            hold_announcements(proxy, reader.merchant_id)
+            request = sale()
+            call = asyncio.ensure_future(writer.bills.CreateBill(request))
+            await proxy.requests.held.wait()
+            assert await revision_of(database, reader) == 2
+            running.process.kill()
+            with pytest.raises(grpc.aio.AioRpcError) as lost:
+                await call
         assert lost.value.code() == grpc.StatusCode.UNAVAILABLE
         await proxy.cut()
 
@@ -115,3 +117,98 @@ async def leave_after_commit(
             call.cancel()
     # A closed channel has ended the call in any case.
     await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_a_commit_whose_reply_is_lost(stores: Stores) -> None:
+    """The client is told UNAVAILABLE; the other worker is told of the bill all the same."""
+    async with (
+        stores.proxied_database() as (proxy, database_url),
+        worker(stores, database_url=database_url) as writing,
+        worker(stores, cache_local_seconds=300) as other,
+        writing.client() as writer,
+        other.client(writer.merchant_id) as reader,
+    ):
+        await sell(writer)
+        assert await warm(reader) == 1
+        proxy.replies.hold(b"COMMIT")
+        call = asyncio.ensure_future(writer.bills.CreateBill(sale()))
+        await proxy.replies.held.wait()
+        await proxy.break_connections()
+        proxy.replies.release()
+        with pytest.raises(grpc.aio.AioRpcError) as lost:
+            await call
+        assert lost.value.code() == grpc.StatusCode.UNAVAILABLE
+
+        async def is_fresh() -> bool:
+            return (await report(reader)).bills == 2
+
+        await until(is_fresh)
+
+
+async def test_an_outcome_that_is_not_decided_yet_is_waited_for(stores: Stores) -> None:
+    """The revision that is read after a lost connection contains what is being committed."""
+    async with (
+        worker(stores) as service,
+        service.client() as client,
+        service.database(stores.urls.owner.replace("patron_owner", "postgres")) as connection,
+        Database.connect(stores.urls.serving, pool_size=2, lock_timeout=10) as database,
+    ):
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "UPDATE merchant SET revision = revision + 1 WHERE merchant_id = $1", client.merchant_id
+        )
+        reading = asyncio.create_task(database.revision(client.merchant_id))
+        await asyncio.wait([reading], timeout=0.2)
+        await transaction.commit()
+        revision = await reading
+        assert revision is not None
+        assert revision.number == await revision_of(connection, client)
+
+
+async def test_an_outcome_that_gets_unknown_while_another_is_looked_up(stores: Stores) -> None:
+    """What is committed after the revision was read is read again, and not forgotten."""
+    merchant_id = uuid4()
+    committed, reading, read = 1, asyncio.Event(), asyncio.Event()
+
+    async def read_revision(_: UUID) -> Revision:
+        revision = Revision(EPOCH, committed)
+        reading.set()
+        await read.wait()
+        return revision
+
+    async with cache(stores.redis_url, read_revision=read_revision) as running:
+        running.invalidations.outcome_unknown(merchant_id)
+        await reading.wait()
+        committed = 2
+        running.invalidations.outcome_unknown(merchant_id)
+        read.set()
+
+        async def is_told() -> bool:
+            return (await running.shared.fetch(merchant_id, EPOCH, b"")).revision == 2
+
+        await until(is_told)
+
+
+async def test_a_look_up_that_fails_keeps_no_other_from_being_told(stores: Stores) -> None:
+    """Whatever reading one merchant's revision raises, it is tried again, and others are told."""
+    broken, well = uuid4(), uuid4()
+    failures = 0
+
+    async def read_revision(merchant_id: UUID) -> Revision:
+        nonlocal failures
+        if merchant_id == broken and failures < 2:
+            failures += 1
+            raise ValueError("nobody expected this")
+        return Revision(EPOCH, 7)
+
+    async with cache(stores.redis_url, read_revision=read_revision) as running:
+        for merchant_id in (broken, well):
+            running.invalidations.outcome_unknown(merchant_id)
+
+        async def are_told() -> bool:
+            found = [await running.shared.fetch(each, EPOCH, b"") for each in (broken, well)]
+            return [each.revision for each in found] == [7, 7]
+
+        await until(are_told)
+        assert not running.invalidations.pending

@@ -5,7 +5,6 @@ import json
 import statistics
 import time
 from collections import Counter
-from pathlib import Path
 from uuid import uuid4
 
 import grpc
@@ -46,28 +45,31 @@ async def test_never_older(stores: Stores) -> None:
 @pytest.mark.timeout(600)
 async def test_never_older_ten_thousand_times(stores: Stores) -> None:
     """The same 10,000 times, between processes."""
-    async with worker(stores) as signer:
-        with (
-            worker_process(stores, signer) as (one, _),
-            worker_process(stores, signer) as (other, _),
-        ):
-            assert await alternate(one, other, 10_000) >= 10_000
+    async with (
+        worker(stores) as signer,
+        worker_process(stores, signer) as (one, _),
+        worker_process(stores, signer) as (other, _),
+    ):
+        assert await alternate(one, other, 10_000) >= 10_000
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_others_are_told_within_moments(stores: Stores) -> None:
     """Without the revision a write is seen on the other worker soon; how soon, is written down."""
-    async with worker(stores) as signer:
-        with (
-            worker_process(stores, signer) as (one, _),
-            worker_process(stores, signer) as (other, _),
-        ):
-            staleness = await measure(one, other, 2000)
-    told = write_down(staleness, ROOT / "build" / "staleness.json")
-    print(json.dumps(told))  # noqa: T201 - it is what the test is for
+    async with (
+        worker(stores) as signer,
+        worker_process(stores, signer) as (one, _),
+        worker_process(stores, signer) as (other, _),
+    ):
+        staleness = await measure(one, other, 2000)
+    told = json.dumps(distribution(staleness), indent=2, ensure_ascii=False)
+    print(told)  # noqa: T201 - it is what the test is for
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    (build / "staleness.json").write_text(told + "\n")
     # 100 ms are promised of a machine that is not as busy as one that runs tests.
-    assert told["p99_ms"] < 1000
+    assert p99(staleness) < 1
 
 
 async def measure(writing: Service, reading: Service, times: int) -> list[float]:
@@ -89,23 +91,26 @@ async def measure(writing: Service, reading: Service, times: int) -> list[float]
     return staleness
 
 
-def write_down(staleness: list[float], path: Path) -> dict[str, object]:
-    """Write the distribution as JSON, in milliseconds, and return it."""
+def distribution(staleness: list[float]) -> dict[str, object]:
+    """Return the distribution of times, in milliseconds."""
     milliseconds = sorted(1000 * each for each in staleness)
     buckets = Counter(
-        next((bound for bound in BUCKETS if each <= bound), None) for each in milliseconds
+        next((f"≤ {bound}" for bound in BUCKETS if each <= bound), f"> {BUCKETS[-1]}")
+        for each in milliseconds
     )
-    told: dict[str, object] = {
+    return {
         "writes": len(milliseconds),
         "fresh_at_once": sum(each == 0 for each in milliseconds),
         "p50_ms": round(statistics.median(milliseconds), 3),
-        "p99_ms": round(milliseconds[len(milliseconds) * 99 // 100], 3),
+        "p99_ms": round(p99(milliseconds), 3),
         "maximum_ms": round(milliseconds[-1], 3),
-        "at_most_ms": {str(bound): buckets[bound] for bound in (*BUCKETS, None) if buckets[bound]},
+        "histogram_ms": buckets,
     }
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(told, indent=2) + "\n")
-    return told
+
+
+def p99(times: list[float]) -> float:
+    """Return the time that 99 of 100 are not above."""
+    return sorted(times)[len(times) * 99 // 100]
 
 
 async def test_another_epoch(stores: Stores) -> None:
@@ -150,18 +155,18 @@ async def test_another_epoch(stores: Stores) -> None:
             assert (await report(client)).cache == "hit"
 
 
-@pytest.mark.parametrize("seen", ["", "x", "0", "nonsense.1", "{epoch}.99", "{epoch}.-1"])
+@pytest.mark.parametrize("seen", ["x", "0", ".", "nonsense.1", "{epoch}.99", "{epoch}.-1"])
 async def test_a_revision_that_nobody_was_told(stores: Stores, seen: str) -> None:
     """REVISION_UNKNOWN, cached or not; and it makes no answer that others get a worse one."""
     async with worker(stores) as service, service.client() as client:
         revision = await sell(client)
         told = seen.format(epoch=revision.rpartition(".")[0])
         for _ in range(2):
-            refused = await refusal(report(client, seen=told or "."))
+            refused = await refusal(report(client, seen=told))
+            assert refused.code == grpc.StatusCode.FAILED_PRECONDITION
             assert refused.reason == "REVISION_UNKNOWN"
-            found = await report(client)
-            assert found.revision == revision
-        assert found.cache == "hit"
+            assert (await report(client)).revision == revision
+        assert (await report(client)).cache == "hit"
 
 
 async def test_reads_at_once_on_all_workers(stores: Stores) -> None:

@@ -8,20 +8,25 @@ from uuid import UUID
 from domain.model.merchant import Revision
 from server.answers import Computed, Key, Question
 from server.cache.assembly import Cache, running_cache
+from server.cache.invalidations import ReadRevision
 from server.tasks import Background
 
 EPOCH = "epoch"
 
 
+async def _at_the_first(_merchant_id: UUID) -> Revision:
+    return Revision(EPOCH, 1)
+
+
 @asynccontextmanager
 async def cache(
-    redis_url: str, *, patience: float = 0.5, local_lifetime: float = 60.0
+    redis_url: str,
+    *,
+    patience: float = 0.5,
+    local_lifetime: float = 60.0,
+    read_revision: ReadRevision = _at_the_first,
 ) -> AsyncIterator[Cache]:
-    """Run a cache; every merchant is at revision 1 in the database behind it."""
-
-    async def read_revision(merchant_id: UUID) -> Revision:
-        return Revision(EPOCH, 1)
-
+    """Run a cache; every merchant is at revision 1 in the database unless told otherwise."""
     background = Background()
     async with (
         running_cache(

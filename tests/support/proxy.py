@@ -60,6 +60,8 @@ class Proxy:
         self.url = f"unix://{path}"
         self.requests = Gate()
         self.replies = Gate()
+        self.folder = path.parent
+        """Where its socket is."""
         self._path = path
         self._upstream = upstream.removeprefix("unix://")
         self._server: asyncio.Server | None = None
@@ -111,11 +113,11 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxied(upstream: str) -> AsyncIterator[Proxy]:
-    """Lend a proxy in front of the Unix socket of a URL."""
+async def proxied(upstream: str, name: str = "socket") -> AsyncIterator[Proxy]:
+    """Lend a proxy, whose socket has this name, in front of the Unix socket of a URL."""
     # The kernel takes short paths only.
     folder = Path(tempfile.mkdtemp(prefix="patron-proxy-"))
-    proxy = Proxy(folder / "socket", upstream)
+    proxy = Proxy(folder / name, upstream)
     await proxy.open()
     try:
         yield proxy

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import psutil
 from server.embedded import DatabaseUrls, EmbeddedPostgres, EmbeddedValkey, processes
 from server.storage.migrate import migrate
 from tests.support.command_line import Running, eventually, started
+from tests.support.proxy import Proxy, proxied
 from tests.support.service import Service, commit_without_the_disk, served
 
 _NO_LIMITS = {
@@ -27,6 +29,17 @@ class Stores:
     data_dir: Path
     urls: DatabaseUrls
     redis_url: str
+
+    @asynccontextmanager
+    async def proxied_database(self) -> AsyncIterator[tuple[Proxy, str]]:
+        """Lend a proxy in front of PostgreSQL, and the URL of the serving role through it."""
+        url = urllib.parse.urlsplit(self.urls.serving)
+        query = dict(urllib.parse.parse_qsl(url.query))
+        name = f".s.PGSQL.{query['port']}"
+        async with proxied(f"{query['host']}/{name}", name) as proxy:
+            through = urllib.parse.urlencode({**query, "host": str(proxy.folder)})
+            # Not urlunsplit, which leaves out the // before an empty host.
+            yield proxy, f"{self.urls.serving.partition('?')[0]}?{through}"
 
     @property
     def valkey(self) -> psutil.Process:
@@ -92,10 +105,10 @@ async def worker(
         yield service
 
 
-@contextmanager
-def worker_process(
+@asynccontextmanager
+async def worker_process(
     stores: Stores, signer: Service, *, redis_url: str | None = None, **options: object
-) -> Iterator[tuple[Service, Running]]:
+) -> AsyncIterator[tuple[Service, Running]]:
     """Run a server as a process, which may be killed; else as `worker` does.
 
     Args:
@@ -114,12 +127,17 @@ def worker_process(
         **options,
     }
     variables = {f"PATRON_{name.upper()}": str(value) for name, value in options.items()}
-    with started("serve", variables=variables, covered=False) as running:
+    # In threads, for this loop has to go on: a proxy of the process may run on it.
+    starting = started("serve", variables=variables, covered=False)
+    running = await asyncio.to_thread(starting.__enter__)
 
-        def target() -> str:
-            assert running.process.poll() is None, running.errors
-            found = re.search(r"^Patron serves at ([\d.:]+)\.$", running.output, re.MULTILINE)
-            return found[1] if found else ""
+    def target() -> str:
+        assert running.process.poll() is None, running.errors
+        found = re.search(r"^Patron serves at ([\d.:]+)\.$", running.output, re.MULTILINE)
+        return found[1] if found else ""
 
-        eventually(lambda: bool(target()))
+    try:
+        await asyncio.to_thread(eventually, lambda: bool(target()))
         yield signer.elsewhere(target()), running
+    finally:
+        await asyncio.to_thread(starting.__exit__, None, None, None)

@@ -21,6 +21,7 @@ from server.cache.redis_cache import RedisCache
 from server.cache.shared import Found, SharedCache, Stored
 from server.embedded import EmbeddedValkey
 from tests.support.chain_server import eventually
+from tests.support.shared_cache import SimulatedSharedCache
 
 EPOCH = "epoch"
 NAME = b"name"
@@ -35,7 +36,12 @@ async def redis_cache(url: str, stack: AsyncExitStack) -> RedisCache:
     return RedisCache(redis, timeout=10, breaker=breaker)
 
 
-IMPLEMENTATIONS: list[Make] = [redis_cache]
+async def simulated_cache(_url: str, _stack: AsyncExitStack) -> SimulatedSharedCache:
+    """Return the cache that stands for Redis where every order of events is tried."""
+    return SimulatedSharedCache(time.time, lambda _: None)
+
+
+IMPLEMENTATIONS: list[Make] = [redis_cache, simulated_cache]
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,10 @@ from server.health import Health
 from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Interceptor
 from server.logs import configure_logging
+from server.metrics import Readings
+from server.metrics.event_loop import sampled_lag
+from server.metrics.histogram import WAITS
+from server.metrics.parts import show_pool
 from server.phones import parse_phone
 from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
@@ -100,12 +104,21 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
         )
         stack.push_async_callback(asyncio.to_thread, close_sentry)
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        readings = Readings(registry)
         database_url, redis_url = await _databases(settings, stack)
         database = await stack.enter_async_context(
             Database.connect(
                 database_url,
                 pool_size=settings.database_pool_size,
                 lock_timeout=settings.lock_timeout_seconds,
+                observe_wait=readings.histogram(
+                    "patron_database_acquire_seconds",
+                    "Seconds that a call waited for a connection to PostgreSQL.",
+                    WAITS,
+                ).observe,
             )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
@@ -121,14 +134,16 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             )
         )
         await stack.enter_async_context(background)
-        registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+        show_pool(readings, database)
         health = Health(
             asyncio.get_running_loop(),
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
+        lag = readings.histogram(
+            "patron_event_loop_lag_seconds", "Seconds that timers fired after their time.", WAITS
+        )
+        await stack.enter_async_context(sampled_lag(lag.observe))
         admin = stack.enter_context(_admin_server(settings, registry, health))
         writer = CacheInvalidatingWriter(
             PostgresWriter(database, _now), cache.invalidations, background

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -108,6 +109,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         readings = Readings(registry)
+        traces = await _traces(settings, stack)
         database_url, redis_url = await _databases(settings, stack)
         database = await stack.enter_async_context(
             Database.connect(
@@ -154,6 +156,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             capture=capture,
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
+            traces=traces,
         )
         target = await stack.enter_async_context(
             _grpc_server(settings, interceptors, database, writer)
@@ -163,6 +166,24 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             DataDirectory(settings.data_dir).announce(server)
         _log.info("serving", target=target, admin=admin.address)
         yield server
+
+
+async def _traces(settings: Settings, stack: AsyncExitStack) -> Interceptor | None:
+    """Return what traces the calls; None when traces are not wanted."""
+    if settings.otlp_endpoint is None:
+        return None
+    # A server without traces saves OpenTelemetry's memory.
+    from server.interceptors.traces import Traces  # noqa: PLC0415
+    from server.tracing import tracing  # noqa: PLC0415
+
+    tracer = await stack.enter_async_context(
+        tracing(
+            settings.otlp_endpoint,
+            release=version("patron"),
+            instance=f"{platform.node()}:{os.getpid()}",
+        )
+    )
+    return Traces(tracer)
 
 
 def _admin_server(settings: Settings, registry: CollectorRegistry, health: Health) -> AdminServer:

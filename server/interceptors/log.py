@@ -7,7 +7,7 @@ from typing import ClassVar
 import grpc
 import structlog
 
-from server.call import find_caller, find_failure
+from server.call import find_caller, find_failure, find_trace_id
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 from server.interceptors.outcome import BUGS, SERVER_FAULTS, code_after
@@ -67,6 +67,8 @@ class Log(Interceptor):
             facts["reason"] = failure.reason
             if failure.error_id is not None:
                 facts["error_id"] = failure.error_id
+        if (trace_id := find_trace_id()) is not None:
+            facts["trace_id"] = trace_id
         if code in BUGS:
             self._log.error("call", **facts)
         elif slow or code in SERVER_FAULTS:

@@ -46,8 +46,7 @@ from server.interceptors.interceptor import Interceptor
 from server.logs import configure_logging
 from server.metrics import Readings
 from server.metrics.event_loop import sampled_lag
-from server.metrics.histogram import WAITS
-from server.metrics.parts import show_pool
+from server.metrics.parts import measure_database_waits, measure_event_loop_lag, show_pool
 from server.phones import parse_phone
 from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
@@ -116,11 +115,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
                 database_url,
                 pool_size=settings.database_pool_size,
                 lock_timeout=settings.lock_timeout_seconds,
-                observe_wait=readings.histogram(
-                    "patron_database_acquire_seconds",
-                    "Seconds that a call waited for a connection to PostgreSQL.",
-                    WAITS,
-                ).observe,
+                observe_wait=measure_database_waits(readings).observe,
             )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
@@ -142,9 +137,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
-        lag = readings.histogram(
-            "patron_event_loop_lag_seconds", "Seconds that timers fired after their time.", WAITS
-        )
+        lag = measure_event_loop_lag(readings)
         await stack.enter_async_context(sampled_lag(lag.observe))
         admin = stack.enter_context(_admin_server(settings, registry, health))
         writer = CacheInvalidatingWriter(

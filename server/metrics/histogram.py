@@ -38,6 +38,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
+    @property
+    def count(self) -> int:
+        """How many values were observed."""
+        return sum(self.counts)
+
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
         """Show the counts in a family of metrics, as the series of these labels."""
         bounds = map(floatToGoString, (*self.bounds, math.inf))

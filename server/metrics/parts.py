@@ -1,13 +1,15 @@
-"""Which metrics show which numbers of a part.
+"""Which metrics there are of the parts, and which of their numbers each shows.
 
-A part knows nothing of metrics: it keeps plain numbers, under the names of the protocols here.
+A part knows nothing of metrics: it keeps plain numbers, under the names of the protocols here, or
+is given the `observe` of a histogram to call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sized
 from functools import partial
 from typing import Protocol
 
-from server.metrics.readings import Readings
+from server.metrics.histogram import WAITS, Histogram
+from server.metrics.readings import Labels, Read, Readings
 
 
 class Pool(Protocol):
@@ -26,8 +28,8 @@ class Pool(Protocol):
         """How many there may be."""
 
 
-class CacheCounts(Protocol):
-    """What the cache of answers has done, and holds."""
+class AnswerCounts(Protocol):
+    """How answers were looked up."""
 
     local_hits: int
     local_misses: int
@@ -35,71 +37,90 @@ class CacheCounts(Protocol):
     shared_misses: int
     fills_stored: int
     fills_refused: int
-    """Fills that came too late: the merchant had changed meanwhile."""
-    invalidations_sent: int
-    invalidations_received: int
+    """How many answers were too old to be stored: the merchant had changed meanwhile."""
+
+
+class LocalAnswers(Sized, Protocol):
+    """The answers in a worker's memory."""
 
     @property
-    def entries(self) -> int:
-        """How many answers the worker holds."""
+    def size(self) -> int:
+        """How many bytes they take."""
 
     @property
-    def bytes(self) -> int:
-        """How much memory they take."""
+    def is_open(self) -> bool:
+        """Whether the worker hears of other workers' writes; without that it keeps no answer."""
+
+
+class Invalidations(Protocol):
+    """What other workers are told of this one's writes."""
+
+    sent: int
 
     @property
-    def channel_up(self) -> bool:
-        """Whether the worker hears of other workers' writes."""
+    def pending(self) -> int:
+        """How many writes Redis was not told of yet."""
+
+
+class Breaker(Protocol):
+    """What spares calls the wait for a part that fails."""
 
     @property
-    def invalidations_pending(self) -> int:
-        """How many of this worker's writes Redis has not heard of yet."""
+    def is_open(self) -> bool:
+        """Whether the part is left alone."""
 
 
-class RedisCounts(Protocol):
-    """How Redis does."""
+class RedisClient(Protocol):
+    """What Redis is asked through."""
 
     errors: int
 
     @property
-    def breaker_open(self) -> bool:
-        """Whether Redis isn't asked for a while, because it failed."""
+    def breaker(self) -> Breaker:
+        """What spares calls the wait for Redis."""
 
 
 class LimiterCounts(Protocol):
-    """What the rate limiter has decided."""
+    """What a rate limiter has decided."""
 
-    passed: Mapping[str, int]
-    """By class, all of which are there from the beginning; so in `refused`."""
-    refused: Mapping[str, int]
-    leases: int
-    """How often Redis was asked for a share of a limit."""
-
-    @property
-    def fallback(self) -> bool:
-        """Whether the worker limits by itself, without Redis."""
+    asked: int
+    """How often Redis was asked for a lease."""
+    passed: int
+    refused: int
+    fallbacks: int
+    """How many of the decisions were made without Redis."""
 
 
 class Load(Protocol):
     """The work of the moment."""
 
-    @property
-    def in_flight(self) -> int:
-        """How many calls have begun and not ended."""
-
-    @property
-    def max_in_flight(self) -> int:
-        """How many may be."""
-
-    @property
-    def streams(self) -> int:
-        """How many streams are open."""
+    in_flight: int
+    streams: int
 
 
-class KeyRefreshes(Protocol):
-    """How often the public keys were read again."""
+def measure_database_waits(readings: Readings) -> Histogram:
+    """Return the histogram of how long calls wait for a connection, in seconds."""
+    return readings.histogram(
+        "patron_database_acquire_seconds",
+        "Seconds that a call waited for a connection to PostgreSQL.",
+        WAITS,
+    )
 
-    refresh_failures: int
+
+def measure_event_loop_lag(readings: Readings) -> Histogram:
+    """Return the histogram of how late the event loop is, in seconds."""
+    return readings.histogram(
+        "patron_event_loop_lag_seconds", "Seconds that timers fired after their time.", WAITS
+    )
+
+
+def measure_revision_lag(readings: Readings) -> Histogram:
+    """Return the histogram of how long after a commit a worker hears of it, in seconds."""
+    return readings.histogram(
+        "patron_revision_lag_seconds",
+        "Seconds from a write's commit until a worker heard of its revision.",
+        WAITS,
+    )
 
 
 def show_pool(readings: Readings, pool: Pool) -> None:
@@ -117,54 +138,55 @@ def show_pool(readings: Readings, pool: Pool) -> None:
     )
 
 
-def show_cache(readings: Readings, cache: CacheCounts) -> None:
+def show_answers(readings: Readings, counts: AnswerCounts, local: LocalAnswers) -> None:
     """Show the cache of answers."""
     readings.counter(
         "patron_cache_requests_total",
         "Answers looked up.",
         {
-            ("local", "hit"): lambda: cache.local_hits,
-            ("local", "miss"): lambda: cache.local_misses,
-            ("shared", "hit"): lambda: cache.shared_hits,
-            ("shared", "miss"): lambda: cache.shared_misses,
+            ("local", "hit"): lambda: counts.local_hits,
+            ("local", "miss"): lambda: counts.local_misses,
+            ("shared", "hit"): lambda: counts.shared_hits,
+            ("shared", "miss"): lambda: counts.shared_misses,
         },
         ["tier", "result"],
     )
     readings.counter(
         "patron_cache_fills_total",
         "Answers brought to the shared tier, and those that it refused as stale.",
-        {("stored",): lambda: cache.fills_stored, ("refused",): lambda: cache.fills_refused},
+        {("stored",): lambda: counts.fills_stored, ("refused",): lambda: counts.fills_refused},
         ["outcome"],
     )
-    readings.gauge("patron_cache_entries", "Answers in the worker's memory.", lambda: cache.entries)
-    readings.gauge("patron_cache_bytes", "Memory of these answers.", lambda: cache.bytes)
+    readings.gauge("patron_cache_entries", "Answers in the worker's memory.", lambda: len(local))
+    readings.gauge("patron_cache_bytes", "Memory of these answers.", lambda: local.size)
     readings.gauge(
         "patron_cache_channel_up",
         "1 while the worker hears of other workers' writes.",
-        lambda: cache.channel_up,
+        lambda: local.is_open,
     )
+
+
+def show_invalidations(readings: Readings, invalidations: Invalidations, lag: Histogram) -> None:
+    """Show what workers tell each other of writes; `lag` is of the revisions that were heard of."""
     readings.counter(
         "patron_cache_invalidations_total",
-        "New revisions of merchants, told to Redis and heard from it.",
-        {
-            ("sent",): lambda: cache.invalidations_sent,
-            ("received",): lambda: cache.invalidations_received,
-        },
+        "New revisions of merchants, told to other workers and heard from all.",
+        {("sent",): lambda: invalidations.sent, ("received",): lambda: lag.count},
         ["direction"],
     )
     readings.gauge(
         "patron_cache_invalidations_pending",
-        "New revisions that Redis has not been told of yet.",
-        lambda: cache.invalidations_pending,
+        "New revisions that other workers could not be told of yet.",
+        lambda: invalidations.pending,
     )
 
 
-def show_redis(readings: Readings, redis: RedisCounts) -> None:
+def show_redis(readings: Readings, redis: RedisClient) -> None:
     """Show how Redis does."""
     readings.gauge(
         "patron_redis_breaker_open",
         "1 while Redis is not asked, because it failed.",
-        lambda: redis.breaker_open,
+        lambda: redis.breaker.is_open,
     )
     readings.counter(
         "patron_redis_errors_total",
@@ -173,44 +195,38 @@ def show_redis(readings: Readings, redis: RedisCounts) -> None:
     )
 
 
-def show_limiter(readings: Readings, limiter: LimiterCounts) -> None:
-    """Show the rate limiter."""
-    decisions = {"passed": limiter.passed, "refused": limiter.refused}
+def show_limiters(readings: Readings, limiters: Mapping[str, LimiterCounts]) -> None:
+    """Show the rate limits, by the class of their calls."""
+
+    def of_each(number: Callable[[LimiterCounts], int], *labels: str) -> dict[Labels, Read]:
+        return {(name, *labels): partial(number, counts) for name, counts in limiters.items()}
+
     readings.counter(
         "patron_rate_limit_decisions_total",
         "Calls that the rate limits let pass and refused.",
-        {
-            (class_, outcome): partial(counts.__getitem__, class_)
-            for outcome, counts in decisions.items()
-            for class_ in counts
-        },
+        of_each(lambda counts: counts.passed, "passed")
+        | of_each(lambda counts: counts.refused, "refused"),
         ["class", "outcome"],
     )
     readings.counter(
         "patron_rate_limit_leases_total",
-        "Shares of a limit that the worker asked Redis for.",
-        lambda: limiter.leases,
+        "Leases that Redis was asked for.",
+        of_each(lambda counts: counts.asked),
+        ["class"],
     )
-    readings.gauge(
-        "patron_rate_limit_fallback",
-        "1 while the worker limits by itself, without Redis.",
-        lambda: limiter.fallback,
+    readings.counter(
+        "patron_rate_limit_fallbacks_total",
+        "Calls that a worker decided about by itself, without Redis.",
+        of_each(lambda counts: counts.fallbacks),
+        ["class"],
     )
 
 
-def show_load(readings: Readings, load: Load) -> None:
-    """Show the work of the moment."""
+def show_load(readings: Readings, load: Load, *, max_in_flight: int, max_streams: int) -> None:
+    """Show the work of the moment, and how much there may be."""
     readings.gauge("patron_in_flight", "Calls in flight.", lambda: load.in_flight)
     readings.gauge(
-        "patron_in_flight_max", "How many calls may be in flight.", lambda: load.max_in_flight
+        "patron_in_flight_max", "How many calls may be in flight.", lambda: max_in_flight
     )
     readings.gauge("patron_streams", "Open streams.", lambda: load.streams)
-
-
-def show_keys(readings: Readings, keys: KeyRefreshes) -> None:
-    """Show whether the public keys are fresh."""
-    readings.counter(
-        "patron_jwks_refresh_failures_total",
-        "Times that the public keys could not be read again.",
-        lambda: keys.refresh_failures,
-    )
+    readings.gauge("patron_streams_max", "How many streams may be open.", lambda: max_streams)

@@ -12,8 +12,11 @@ from server.metrics.histogram import Histogram
 Read: TypeAlias = Callable[[], float]
 """Returns a number that a part keeps; called from another thread than the event loop's."""
 
-Series: TypeAlias = Read | Mapping[tuple[str, ...], Read]
-"""One number without labels, or one for each combination of the labels' values."""
+Labels: TypeAlias = tuple[str, ...]
+"""The values of a metric's labels."""
+
+Series: TypeAlias = Read | Mapping[Labels, Read]
+"""One number without labels, or several."""
 
 
 class Readings(Collector):

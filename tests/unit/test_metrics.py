@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from server.interceptors.method import Method
 from server.interceptors.metrics import Metrics
-from server.metrics import Readings
+from server.metrics import Histogram, Readings
 from server.metrics.event_loop import sampled_lag
 from server.metrics.parts import (
-    show_cache,
-    show_keys,
-    show_limiter,
+    show_answers,
+    show_invalidations,
+    show_limiters,
     show_load,
     show_pool,
     show_redis,
@@ -122,32 +122,35 @@ def test_readings_are_of_the_moment() -> None:
     assert registry.get_sample_value(name, {"state": "idle"}) == 2
 
 
+class Answers(list[str]):
+    """Answers in memory."""
+
+    size = 7
+    is_open = True
+
+
 def test_parts() -> None:
     """Every number of every part is shown under its name."""
     registry = CollectorRegistry()
     readings = Readings(registry)
-    cache: Any = SimpleNamespace(
+    counts = SimpleNamespace(
         local_hits=1,
         local_misses=2,
         shared_hits=3,
         shared_misses=4,
         fills_stored=5,
         fills_refused=6,
-        entries=7,
-        bytes=8,
-        channel_up=True,
-        invalidations_sent=9,
-        invalidations_received=10,
-        invalidations_pending=11,
     )
-    limiter: Any = SimpleNamespace(
-        passed={"read": 12, "write": 13}, refused={"read": 14, "write": 15}, leases=16, fallback=0
-    )
-    show_cache(readings, cache)
-    show_redis(readings, SimpleNamespace(errors=17, breaker_open=False))
-    show_limiter(readings, limiter)
-    show_load(readings, SimpleNamespace(in_flight=18, max_in_flight=19, streams=20))
-    show_keys(readings, SimpleNamespace(refresh_failures=21))
+    read = SimpleNamespace(asked=1, passed=2, refused=3, fallbacks=4)
+    write = SimpleNamespace(asked=5, passed=6, refused=7, fallbacks=8)
+    show_answers(readings, counts, Answers(["an answer"]))
+    lag = Histogram(())
+    lag.observe(0.1)
+    show_invalidations(readings, SimpleNamespace(sent=8, pending=9), lag)
+    show_redis(readings, SimpleNamespace(errors=17, breaker=SimpleNamespace(is_open=False)))
+    show_limiters(readings, {"read": read, "write": write})
+    load = SimpleNamespace(in_flight=18, streams=20)
+    show_load(readings, load, max_in_flight=19, max_streams=21)
 
     assert [line for line in lines(registry) if not line.startswith("#")] == [
         'patron_cache_requests_total{result="hit",tier="local"} 1.0',
@@ -156,24 +159,26 @@ def test_parts() -> None:
         'patron_cache_requests_total{result="miss",tier="shared"} 4.0',
         'patron_cache_fills_total{outcome="stored"} 5.0',
         'patron_cache_fills_total{outcome="refused"} 6.0',
-        "patron_cache_entries 7.0",
-        "patron_cache_bytes 8.0",
+        "patron_cache_entries 1.0",
+        "patron_cache_bytes 7.0",
         "patron_cache_channel_up 1.0",
-        'patron_cache_invalidations_total{direction="sent"} 9.0',
-        'patron_cache_invalidations_total{direction="received"} 10.0',
-        "patron_cache_invalidations_pending 11.0",
+        'patron_cache_invalidations_total{direction="sent"} 8.0',
+        'patron_cache_invalidations_total{direction="received"} 1.0',
+        "patron_cache_invalidations_pending 9.0",
         "patron_redis_breaker_open 0.0",
         "patron_redis_errors_total 17.0",
-        'patron_rate_limit_decisions_total{class="read",outcome="passed"} 12.0',
-        'patron_rate_limit_decisions_total{class="write",outcome="passed"} 13.0',
-        'patron_rate_limit_decisions_total{class="read",outcome="refused"} 14.0',
-        'patron_rate_limit_decisions_total{class="write",outcome="refused"} 15.0',
-        "patron_rate_limit_leases_total 16.0",
-        "patron_rate_limit_fallback 0.0",
+        'patron_rate_limit_decisions_total{class="read",outcome="passed"} 2.0',
+        'patron_rate_limit_decisions_total{class="write",outcome="passed"} 6.0',
+        'patron_rate_limit_decisions_total{class="read",outcome="refused"} 3.0',
+        'patron_rate_limit_decisions_total{class="write",outcome="refused"} 7.0',
+        'patron_rate_limit_leases_total{class="read"} 1.0',
+        'patron_rate_limit_leases_total{class="write"} 5.0',
+        'patron_rate_limit_fallbacks_total{class="read"} 4.0',
+        'patron_rate_limit_fallbacks_total{class="write"} 8.0',
         "patron_in_flight 18.0",
         "patron_in_flight_max 19.0",
         "patron_streams 20.0",
-        "patron_jwks_refresh_failures_total 21.0",
+        "patron_streams_max 21.0",
     ]
 
 

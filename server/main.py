@@ -46,7 +46,15 @@ from server.interceptors.interceptor import Interceptor
 from server.logs import configure_logging
 from server.metrics import Readings
 from server.metrics.event_loop import sampled_lag
-from server.metrics.parts import measure_database_waits, measure_event_loop_lag, show_pool
+from server.metrics.parts import (
+    measure_database_waits,
+    measure_event_loop_lag,
+    measure_revision_lag,
+    show_answers,
+    show_invalidations,
+    show_pool,
+    show_redis,
+)
 from server.phones import parse_phone
 from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
@@ -120,6 +128,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
         background = Background()
+        revision_lag = measure_revision_lag(readings)
         cache = await stack.enter_async_context(
             running_cache(
                 redis_url,
@@ -128,17 +137,20 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
                 patience=settings.redis_timeout_seconds,
                 local_lifetime=settings.cache_local_seconds,
                 local_capacity=settings.cache_local_mb * 1_000_000,
+                observe_lag=revision_lag.observe,
             )
         )
         await stack.enter_async_context(background)
         show_pool(readings, database)
+        show_answers(readings, cache.responses.counts, cache.responses.local)
+        show_invalidations(readings, cache.invalidations, revision_lag)
+        show_redis(readings, cache.shared)
         health = Health(
             asyncio.get_running_loop(),
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
-        lag = measure_event_loop_lag(readings)
-        await stack.enter_async_context(sampled_lag(lag.observe))
+        await stack.enter_async_context(sampled_lag(measure_event_loop_lag(readings).observe))
         admin = stack.enter_context(_admin_server(settings, registry, health))
         writer = CacheInvalidatingWriter(
             PostgresWriter(database, _now), cache.invalidations, background

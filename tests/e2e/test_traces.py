@@ -181,6 +181,27 @@ async def test_what_databases_are_asked(service: Service, tmp_path: Path) -> Non
     assert b"Alice" not in b"\n".join(sink.bodies)
 
 
+@pytest.mark.parametrize("sampler, spans", [("always_off", 0), ("always_on", 1)])
+async def test_variables_of_opentelemetry(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, spans: int
+) -> None:
+    """The standard variables say what is sampled, and name the service if they like."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv(
+        "OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,deployment.environment.name=x"
+    )
+    with OtlpSink() as sink:
+        async with tracing(sink.endpoint, release="1", instance="a") as tracer:
+            with tracer.start_as_current_span("call", kind=SpanKind.SERVER):
+                pass
+
+    assert len(sink.spans) == spans
+    if spans:
+        named = {key: sink.resource[f"service.{key}"] for key in ("name", "version", "instance.id")}
+        assert named == {"name": "shop", "version": "1", "instance.id": "a"}
+        assert sink.resource["deployment.environment.name"] == "x"
+
+
 async def test_a_collector_that_hangs(service: Service, tmp_path: Path) -> None:
     """A collector that accepts and never answers keeps neither a call nor the end waiting."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -99,7 +99,7 @@ def _provider(endpoint: str, *, release: str, instance: str) -> TracerProvider:
 
 
 def _shut_down(provider: TracerProvider) -> None:
-    # It may wait for half a minute, and heeds no time-out; a daemon need not be waited for.
+    # The provider takes no time-out, and waits for half a minute; nobody has to wait for a daemon.
     thread = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
     thread.start()
     thread.join(_FLUSH)

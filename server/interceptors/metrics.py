@@ -52,7 +52,7 @@ class Metrics(Interceptor, Collector):
         return measured
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the three metrics of every method that was called."""
+        """Yield the three metrics of every method."""
         started = CounterMetricFamily("grpc_server_started", "Calls that began.", labels=_LABELS)
         handled = CounterMetricFamily(
             "grpc_server_handled",

@@ -76,7 +76,7 @@ async def test_counts_every_end_once() -> None:
 
 
 def test_shows_faults_before_they_happen() -> None:
-    """The codes that alerts watch are zero from a method's first call on; others appear later."""
+    """The codes that alerts watch are there before the first call, as zero; others appear later."""
     registry = CollectorRegistry()
 
     async def call(_request: object, _context: object) -> bytes:

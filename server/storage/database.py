@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
@@ -55,6 +55,10 @@ FROM pg_roles WHERE rolname = current_user
 """
 
 
+def _ignore(_seconds: float) -> None:
+    pass
+
+
 class Transaction:
     """An open transaction of one merchant."""
 
@@ -98,16 +102,28 @@ class Database:
     """A pool of connections of the serving role."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, acquire_timeout: float, lock_timeout: float
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        acquire_timeout: float,
+        lock_timeout: float,
+        observe_wait: Callable[[float], None] = _ignore,
     ) -> None:
         self._pool = pool
         self._acquire_timeout = acquire_timeout
         self._lock_timeout = lock_timeout
+        self._observe_wait = observe_wait
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, url: str, *, pool_size: int, lock_timeout: float, acquire_timeout: float = 5.0
+        cls,
+        url: str,
+        *,
+        pool_size: int,
+        lock_timeout: float,
+        acquire_timeout: float = 5.0,
+        observe_wait: Callable[[float], None] = _ignore,
     ) -> AsyncIterator[Self]:
         """Connect, check that it is safe to serve from, and close at the end.
 
@@ -116,6 +132,7 @@ class Database:
             pool_size: How many connections to keep at most.
             lock_timeout: How long a call waits for other writes at most, in seconds.
             acquire_timeout: How long a call waits for a connection at most, in seconds.
+            observe_wait: Is told how long each call waited for its connection, in seconds.
 
         Raises:
             StorageError: The role can bypass row-level security, or the schema is another one.
@@ -134,12 +151,32 @@ class Database:
         )
         try:
             await _check(pool)
-            yield cls(pool, acquire_timeout=acquire_timeout, lock_timeout=lock_timeout)
+            yield cls(
+                pool,
+                acquire_timeout=acquire_timeout,
+                lock_timeout=lock_timeout,
+                observe_wait=observe_wait,
+            )
         finally:
             try:
                 await asyncio.wait_for(pool.close(), _CLEAN_UP)
             except TimeoutError:
                 pool.terminate()
+
+    @property
+    def idle_connections(self) -> int:
+        """How many open connections wait to be used."""
+        return self._pool.get_idle_size()
+
+    @property
+    def busy_connections(self) -> int:
+        """How many connections are in use."""
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections there may be."""
+        return self._pool.get_max_size()
 
     def patience(self, caller: Caller) -> float:
         """Return how many seconds a call may wait for other writes.
@@ -203,12 +240,15 @@ class Database:
     async def _acquire(self, caller: Caller) -> "Connection":
         remaining = caller.remaining()
         wait = self._acquire_timeout if remaining is None else min(remaining, self._acquire_timeout)
+        begun = time.perf_counter()
         try:
             return await self._pool.acquire(timeout=wait)
         except TimeoutError as error:
             raise UnavailableError(
                 Reason.DEPENDENCY_UNAVAILABLE, "no database connection was free in time"
             ) from error
+        finally:
+            self._observe_wait(time.perf_counter() - begun)
 
     def _begin(self, caller: Caller, mode: str) -> str:
         """Return the statements that open a transaction, in one message to save round trips."""

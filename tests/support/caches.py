@@ -36,6 +36,7 @@ async def cache(
             patience=patience,
             local_lifetime=local_lifetime,
             local_capacity=1_000_000,
+            observe_lag=lambda _: None,
         ) as running,
         background,
     ):

@@ -1,10 +1,12 @@
 """The whole service in this process, on databases of its own, and clients of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -65,10 +67,20 @@ class Client:
 class Service:
     """A running server and the database behind it."""
 
-    def __init__(self, target: str, urls: DatabaseUrls, signer: TokenSigner) -> None:
+    def __init__(self, target: str, admin: str, urls: DatabaseUrls, signer: TokenSigner) -> None:
         self.target = target
+        self.admin = admin
         self.urls = urls
         self._signer = signer
+
+    async def ask_admin(self, path: str) -> str:
+        """Return what the admin port answers."""
+
+        def ask() -> str:
+            with urlopen(f"http://{self.admin}{path}", timeout=5) as answer:
+                return str(answer.read(), "utf-8")
+
+        return await asyncio.to_thread(ask)
 
     async def create_merchant(
         self, *, currency: str = "USD", time_zone: str = "America/New_York", region: str = "US"
@@ -89,7 +101,7 @@ class Service:
 
     def elsewhere(self, target: str) -> "Service":
         """Return another server on the same database that takes the same tokens."""
-        return Service(target, self.urls, self._signer)
+        return Service(target, self.admin, self.urls, self._signer)
 
     @asynccontextmanager
     async def client(self, merchant_id: UUID | None = None) -> AsyncIterator[Client]:
@@ -141,10 +153,10 @@ async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Se
 
 @asynccontextmanager
 async def served(data_dir: Path, urls: DatabaseUrls, **options: object) -> AsyncIterator[Service]:
-    """Run a server whose database runs already and has its tables."""
+    """Run a server on a database that is ready: the data directory's, or that of `database_url`."""
     settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
     async with running(settings) as server:
         signer = DevelopmentKey.open(data_dir).signer(
             issuer=settings.auth_issuer, audience=settings.auth_audience
         )
-        yield Service(server.target, urls, signer)
+        yield Service(server.target, server.admin, urls, signer)

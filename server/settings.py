@@ -384,6 +384,24 @@ class Settings:
                 variables[_variable_name(field)] = str(value)
         return environ.to_config(cls, variables)
 
+    def environment_of(
+        self, given: Mapping[str, str] = os.environ, /, **changes: object
+    ) -> dict[str, str]:
+        """Return the environment variables of a process that shall `load` these settings.
+
+        Args:
+            given: Variables that it has as well, if they are not Patron's.
+            changes: Values of fields, by name, that are other ones there.
+        """
+        settings: Any = type(self)  # Which is one of attrs, unseen by type checkers.
+        names = {field.name: _variable_name(field.name) for field in attrs.fields(settings)}
+        values = {field: getattr(self, field) for field in names} | changes
+        own = frozenset(names.values())
+        others = {name: value for name, value in given.items() if name not in own}
+        return others | {
+            names[field]: str(value) for field, value in values.items() if value is not None
+        }
+
     @classmethod
     def variables(cls) -> list[Variable]:
         """Return every variable, in the order of the fields."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from server.embedded import RunningServer
     from server.workers import WorkerCommand
 
+_CLOSING_SECONDS = 15.0
+
 
 class _WithVariables(click.Command):
     """A command whose help tells of every environment variable."""
@@ -96,8 +98,7 @@ def _serve(settings: Settings) -> None:
         supervisor = Supervisor(
             settings.workers,
             _worker_command(settings, port),
-            drain_seconds=settings.drain_seconds,
-            grace_seconds=settings.stop_grace_seconds,
+            stop_seconds=_stop_seconds(settings),
         )
         registry = CollectorRegistry()
         registry.register(WorkersCollector(supervisor.statuses))
@@ -142,6 +143,13 @@ def _worker_command(settings: Settings, port: int) -> "WorkerCommand":
         # The supervisor's admin port shows what theirs do.
         settings.environment_of(port=port, admin_host="127.0.0.1", admin_port=0),
     )
+
+
+def _stop_seconds(settings: Settings) -> float:
+    """Return how long a worker may take to end: as long as it has work, and some seconds more."""
+    # A write that has begun is finished, even when its call has been given up.
+    calls = settings.drain_seconds + settings.stop_grace_seconds + settings.lock_timeout_seconds
+    return calls + _CLOSING_SECONDS
 
 
 def _greet(settings: Settings, server: "RunningServer") -> None:

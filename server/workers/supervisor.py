@@ -4,15 +4,12 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from server.workers.process import WorkerCommand
 from server.workers.slot import WorkerSlot, WorkerStatus
-
-CLEAN_UP_SECONDS: Final = 15.0
-"""How long a worker may take to end after its calls have: it closes what it has open."""
 
 _log = structlog.get_logger()
 
@@ -20,27 +17,19 @@ _log = structlog.get_logger()
 class Supervisor:
     """Runs a number of workers until SIGTERM or SIGINT; on SIGHUP replaces one after the other."""
 
-    def __init__(
-        self, count: int, command: WorkerCommand, *, drain_seconds: float, grace_seconds: float
-    ) -> None:
+    def __init__(self, count: int, command: WorkerCommand, *, stop_seconds: float) -> None:
         """Start nothing yet.
 
         Args:
             count: How many workers there are.
             command: What starts one.
-            drain_seconds: How long a worker that is told to stop goes on taking calls.
-            grace_seconds: How long calls in flight may go on after that.
+            stop_seconds: How long a worker that is told to stop may take before it is killed.
         """
         self._served = asyncio.Event()
         self._stop = asyncio.Event()
         self._roll = asyncio.Event()
         self._slots = [
-            WorkerSlot(
-                number,
-                command,
-                served=self._served,
-                stop_seconds=drain_seconds + grace_seconds + CLEAN_UP_SECONDS,
-            )
+            WorkerSlot(number, command, served=self._served, stop_seconds=stop_seconds)
             for number in range(count)
         ]
 

@@ -105,7 +105,11 @@ class Running:
 
 
 @contextmanager
-def started(*arguments: str | Path, covered: bool = True) -> Iterator[Running]:
+def started(
+    *arguments: str | Path,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    covered: bool = True,
+) -> Iterator[Running]:
     """Lend a command that runs as a process; it is stopped in the end if it still does."""
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder, "stdout"), Path(folder, "stderr")
@@ -115,7 +119,7 @@ def started(*arguments: str | Path, covered: bool = True) -> Iterator[Running]:
             subprocess.Popen(
                 [*PATRON, *map(str, arguments)],
                 cwd=REPOSITORY,
-                env=environment(covered=covered),
+                env=environment(variables, covered=covered),
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,

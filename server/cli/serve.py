@@ -83,6 +83,7 @@ def serve(
 
 
 def _serve(settings: Settings) -> None:
+    import structlog
     from prometheus_client import CollectorRegistry
 
     from server.admin import AdminServer
@@ -115,6 +116,7 @@ def _serve(settings: Settings) -> None:
         def ready() -> None:
             if settings.embeds_database:
                 directory.announce(server)
+            structlog.get_logger().info("serving", target=server.target, admin=server.admin)
             _greet(settings, server)
 
         asyncio.run(supervisor.run(ready=ready))

@@ -1,6 +1,6 @@
 """The whole service in this process, on databases of its own, and clients of it."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,15 +88,19 @@ class Service:
         )
 
     @asynccontextmanager
-    async def client(self, merchant_id: UUID | None = None) -> AsyncIterator[Client]:
-        """Lend a client of a merchant; None: of a new one."""
+    async def client(
+        self, merchant_id: UUID | None = None, options: Sequence[tuple[str, Any]] = ()
+    ) -> AsyncIterator[Client]:
+        """Lend a client of a merchant, by a channel with these options; None: of a new one."""
         merchant_id = merchant_id or await self.create_merchant()
         token = self.token(merchant_id)
         with_token: list[grpc.aio.ClientInterceptor] = [
             _WithTokenUnary(token),
             _WithTokenStream(token),
         ]
-        async with grpc.aio.insecure_channel(self.target, interceptors=with_token) as channel:
+        async with grpc.aio.insecure_channel(
+            self.target, interceptors=with_token, options=options
+        ) as channel:
             yield Client(
                 merchant_id,
                 CustomerServiceStub(channel),

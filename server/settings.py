@@ -229,7 +229,7 @@ class Settings:
     database_pool_size: int = _var(
         _integer(1, 1000),
         "10",
-        meaning="How many connections to PostgreSQL the server keeps at most.",
+        meaning="How many connections to PostgreSQL a worker keeps at most.",
     )
     redis_url: str | None = _var(
         _url("redis", "rediss", "unix"),

@@ -40,6 +40,8 @@ RETRYING: Final = (
     ("grpc.service_config", json.dumps(_RETRIES)),
     # A connection of its own for each channel, so that they meet different workers.
     ("grpc.use_local_subchannel_pool", 1),
+    # Of several addresses a client would make one name that servers may refuse.
+    ("grpc.default_authority", "patron.test"),
 )
 """What makes a channel that repeats a call which no server has answered."""
 

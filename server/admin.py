@@ -5,18 +5,29 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from server.health import HealthReport
+from server.health import word
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 _POLL_INTERVAL = 0.05
 """Seconds that stopping may have to wait."""
+
+
+class Report(Protocol):
+    """How a server is."""
+
+    @property
+    def well(self) -> bool:
+        """Whether it can serve."""
+
+    def details(self) -> Mapping[str, object]:
+        """Return what `/healthz` tells beside that, as JSON takes it."""
 
 
 class AdminServer:
@@ -26,7 +37,7 @@ class AdminServer:
         self,
         *,
         registry: CollectorRegistry,
-        health: Callable[[], HealthReport],
+        health: Callable[[], Report],
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -43,7 +54,10 @@ class AdminServer:
         """
         self._health = health
         self._metrics = make_wsgi_app(registry)
-        self._server = _Server((host, port), _Handler)
+        try:
+            self._server = _Server((host, port), _Handler)
+        except OSError as error:
+            raise OSError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
         self._server.set_app(self._answer)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_INTERVAL,), name="admin", daemon=True
@@ -80,25 +94,18 @@ class AdminServer:
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        body: dict[str, object]
         match environ["PATH_INFO"]:
             case "/metrics":
                 return list(self._metrics(environ, start_response))
             case "/healthz":
                 report = self._health()
                 status = "200 OK" if report.well else "503 Service Unavailable"
-                body = {"status": _word(well=report.well), "parts": _words(report.parts)}
+                body = {"status": word(well=report.well), **report.details()}
             case _:
                 status, body = "404 Not Found", {"status": "not found"}
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(body).encode() + b"\n"]
-
-
-def _words(parts: Mapping[str, bool]) -> dict[str, str]:
-    return {name: _word(well=well) for name, well in parts.items()}
-
-
-def _word(*, well: bool) -> str:
-    return "ok" if well else "failing"
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

@@ -20,6 +20,15 @@ class HealthReport:
     parts: dict[str, bool]
     """Of each part behind it, whether it answers; not all of them are needed to serve."""
 
+    def details(self) -> Mapping[str, object]:
+        """Return what is told beside whether all is well."""
+        return {"parts": {name: word(well=well) for name, well in self.parts.items()}}
+
+
+def word(*, well: bool) -> str:
+    """Return how health is told in a word."""
+    return "ok" if well else "failing"
+
 
 class Health:
     """Asks every part for a sign of life, from a thread other than the event loop's."""

@@ -8,17 +8,22 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, **bound: object) -> None:
     """Write every log line of the process to stderr as JSON, from `level` (such as `INFO`) on.
 
-    The lines of the standard library's loggers are among them. The text of an exception may hold
-    anything, a phone or SQL, so of an exception only its class and the places it passed are
-    written.
+    Each has the values in `bound`. The lines of the standard library's loggers are among them. The
+    text of an exception may hold anything, a phone or SQL, so of an exception only its class and
+    the places it passed are written.
 
     Raises:
         ValueError: There is no such level.
     """
+
+    def bind(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, **bound}
+
     shared: list[Processor] = [
+        bind,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

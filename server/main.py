@@ -1,19 +1,20 @@
 """The composition root: builds every part once, hands it on, and closes all in reverse."""
 
 import asyncio
+import gc
 import os
 import platform
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import grpc.aio
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as grpc_health
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -34,7 +35,8 @@ from server.auth.development import ALGORITHM, DevelopmentKey
 from server.auth.tokens import KeySet, KeysUnusable, TokenVerifier
 from server.cache.assembly import running_cache
 from server.cache.writer import CacheInvalidatingWriter
-from server.embedded import DataDirectory, EmbeddedPostgres, EmbeddedValkey, RunningServer
+from server.embedded import EmbeddedPostgres, EmbeddedValkey
+from server.grpc_health import ServingHealth
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
 from server.handlers.customers import CustomerHandler
@@ -43,7 +45,6 @@ from server.handlers.page_tokens import PageTokens
 from server.health import Health
 from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Interceptor
-from server.logs import configure_logging
 from server.metrics import Readings
 from server.metrics.event_loop import sampled_lag
 from server.metrics.parts import (
@@ -62,7 +63,6 @@ from server.settings import Settings, SettingsError
 from server.storage.bills import PostgresBills
 from server.storage.customers import PostgresCustomers
 from server.storage.database import Database
-from server.storage.migrate import migrate
 from server.storage.rollups import PostgresRollups
 from server.storage.writer import PostgresWriter
 from server.tasks import Background
@@ -77,34 +77,55 @@ SERVICES = (
 _log = structlog.get_logger()
 
 
-async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then let calls in flight end and stop everything.
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is ready, and where it answers (host:port)."""
+
+    target: str
+    admin: str
+    health: ServingHealth
+
+
+async def serve(
+    settings: Settings, *, ready: Callable[[Serving], None], orphaned: Callable[[], bool]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop everything.
 
     Args:
         settings: What to serve with.
         ready: Is told where the server is, once it answers.
+        orphaned: Whether nobody is waiting for this to drain: then it ends as soon as the calls in
+            flight have.
 
     Raises:
         SettingsError: A key is missing in production, or a setting makes no sense.
         KeysUnusable: The development key is damaged.
-        EmbeddedError: An embedded database cannot be started, or another server uses it.
-        StorageError: The database is not one that can be served from.
-        OSError: A port is taken, or a database cannot be reached.
+        EmbeddedError: An embedded database cannot be started.
+        StorageError: The database is not one that can be served from, or cannot be reached.
+        OSError: A port is taken.
     """
-    configure_logging(settings.log_level.upper())
     stop = asyncio.Event()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
     async with running(settings) as server:
+        # What is there now stays: collections need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         ready(server)
+        _log.info("serving", target=server.target, admin=server.admin)
         await stop.wait()
-        _log.info("stopping")
+        _log.info("draining")
+        await server.health.tell(serving=False)
+        await asyncio.sleep(0 if orphaned() else settings.drain_seconds)
     _log.info("stopped")
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[RunningServer]:
-    """Run a server with all its parts for as long as the body runs; raises as `serve` does."""
+async def running(settings: Settings) -> AsyncIterator[Serving]:
+    """Run a server with all its parts for as long as the body runs; raises as `serve` does.
+
+    An embedded database must have its schema. It runs for as long as anybody uses it.
+    """
     settings.require_keys()
     verifier = _verifier(settings)
     async with AsyncExitStack() as stack:
@@ -117,7 +138,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             collector(registry=registry)
         readings = Readings(registry)
         traces = await _traces(settings, stack)
-        database_url, redis_url = await _databases(settings, stack)
+        database_url, redis_url = _databases(settings, stack)
         database = await stack.enter_async_context(
             Database.connect(
                 database_url,
@@ -151,7 +172,14 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             helpful={"redis": redis.ping},
         )
         await stack.enter_async_context(sampled_lag(measure_event_loop_lag(readings).observe))
-        admin = stack.enter_context(_admin_server(settings, registry, health))
+        admin = stack.enter_context(
+            AdminServer(
+                registry=registry,
+                health=health,
+                host=settings.admin_host,
+                port=settings.admin_port,
+            )
+        )
         writer = CacheInvalidatingWriter(
             PostgresWriter(database, _now), cache.invalidations, background
         )
@@ -163,14 +191,11 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             slow_after=settings.slow_call_seconds,
             traces=traces,
         )
+        serving_health = ServingHealth(service.full_name for service in SERVICES)
         target = await stack.enter_async_context(
-            _grpc_server(settings, interceptors, database, writer)
+            _grpc_server(settings, interceptors, database, writer, serving_health)
         )
-        server = RunningServer(pid=os.getpid(), target=target, admin=admin.address)
-        if settings.embeds_database:
-            DataDirectory(settings.data_dir).announce(server)
-        _log.info("serving", target=target, admin=admin.address)
-        yield server
+        yield Serving(target, admin.address, serving_health)
 
 
 async def _traces(settings: Settings, stack: AsyncExitStack) -> Interceptor | None:
@@ -191,29 +216,19 @@ async def _traces(settings: Settings, stack: AsyncExitStack) -> Interceptor | No
     return Traces(tracer)
 
 
-def _admin_server(settings: Settings, registry: CollectorRegistry, health: Health) -> AdminServer:
-    host, port = settings.admin_host, settings.admin_port
-    try:
-        return AdminServer(registry=registry, health=health, host=host, port=port)
-    except OSError as error:
-        raise OSError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
+    """Return the URLs of PostgreSQL, as the serving role, and of Redis.
 
-
-async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
-    """Return the URLs of PostgreSQL, as the serving role, and of Redis; start what is embedded."""
-    directory = DataDirectory(settings.data_dir)
-    if settings.embeds_database or settings.redis_url is None:
-        directory.create()
-        stack.enter_context(directory.server_lock())
+    What is embedded is used together with the supervisor that started it: should that be killed,
+    the last worker to end stops it.
+    """
     database_url, redis_url = settings.database_url, settings.redis_url
     if database_url is None and not settings.embeds_database:
         raise SettingsError("PATRON_DATABASE_URL", "is required: the database is not embedded")
     if database_url is None:
-        urls = stack.enter_context(EmbeddedPostgres(directory.path))
-        await migrate(urls.owner)
-        database_url = urls.serving
+        database_url = stack.enter_context(EmbeddedPostgres(settings.data_dir)).serving
     if redis_url is None:
-        redis_url = stack.enter_context(EmbeddedValkey(directory.path))
+        redis_url = stack.enter_context(EmbeddedValkey(settings.data_dir))
     return database_url, redis_url
 
 
@@ -223,17 +238,17 @@ async def _grpc_server(
     interceptors: Sequence[Interceptor],
     database: Database,
     writer: Writer,
+    health: ServingHealth,
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
-    # A port that another server has is an error, not half of its calls.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    # Other workers listen on the same port; that nobody else has it, their supervisor checks.
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 1)])
     registration = Chain(interceptors).around(server)
     _add_services(registration, settings, database, writer)
-    health = grpc_health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, registration)
-    served = [service.full_name for service in SERVICES]
     if settings.is_development:
-        names = [*served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
+        names = [service.full_name for service in SERVICES]
+        names.append(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
             reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME]), registration
         )
@@ -242,13 +257,13 @@ async def _grpc_server(
         port = server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
+    await health.tell(serving=False)
     await server.start()
-    for name in ("", *served):
-        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await health.tell(serving=True)
     try:
         yield f"{settings.host}:{port}"
     finally:
-        await health.enter_graceful_shutdown()
+        await health.close()
         await server.stop(settings.stop_grace_seconds)
 
 

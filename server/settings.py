@@ -229,7 +229,7 @@ class Settings:
     database_pool_size: int = _var(
         _integer(1, 1000),
         "10",
-        meaning="How many connections to PostgreSQL the server keeps at most.",
+        meaning="How many connections to PostgreSQL a worker keeps at most.",
     )
     redis_url: str | None = _var(
         _url("redis", "rediss", "unix"),
@@ -383,6 +383,24 @@ class Settings:
             if value is not None:
                 variables[_variable_name(field)] = str(value)
         return environ.to_config(cls, variables)
+
+    def environment_of(
+        self, given: Mapping[str, str] = os.environ, /, **changes: object
+    ) -> dict[str, str]:
+        """Return the environment variables of a process that shall `load` these settings.
+
+        Args:
+            given: Variables that it has as well, if they are not Patron's.
+            changes: Values of fields, by name, that are other ones there.
+        """
+        settings: Any = type(self)  # Which is one of attrs, unseen by type checkers.
+        names = {field.name: _variable_name(field.name) for field in attrs.fields(settings)}
+        values = {field: getattr(self, field) for field in names} | changes
+        own = frozenset(names.values())
+        others = {name: value for name, value in given.items() if name not in own}
+        return others | {
+            names[field]: str(value) for field, value in values.items() if value is not None
+        }
 
     @classmethod
     def variables(cls) -> list[Variable]:

@@ -12,6 +12,7 @@ from server.cli.errors import failure
 from server.cli.merchant import merchant
 from server.cli.serve import serve
 from server.cli.token import token
+from server.cli.worker import worker
 
 
 class _Patron(click.Group):
@@ -46,5 +47,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, demo, merchant, token, db):
+for _command in (serve, demo, worker, demo, merchant, token, db):
     main.add_command(_command)

@@ -4,18 +4,22 @@ import asyncio
 import os
 import signal
 import sys
-import threading
-from collections.abc import Coroutine
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from server.cli import merchants
+from server.cli.standard_input import at_end_of_input
 from server.settings import Settings
 
 if TYPE_CHECKING:
     from server.embedded import RunningServer
+    from server.workers import WorkerCommand
+
+_CLOSING_SECONDS = 15.0
 
 
 class _WithVariables(click.Command):
@@ -45,6 +49,7 @@ class _WithVariables(click.Command):
 @click.option("--host", help="Instead of PATRON_HOST.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of PATRON_PORT.")
 @click.option("--admin-port", type=click.IntRange(0, 65535), help="Instead of PATRON_ADMIN_PORT.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Instead of PATRON_WORKERS.")
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 def serve(
     *,
@@ -52,54 +57,107 @@ def serve(
     host: str | None,
     port: int | None,
     admin_port: int | None,
+    workers: int | None,
     until_stdin_closes: bool,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM or Ctrl-C; on SIGHUP replace the workers one by one.
 
     PostgreSQL and Valkey are started in the data directory, and stopped at the end, unless the
     environment says where others are. Options win over the environment.
     """
-    settings = Settings.load(data_dir=data_dir, host=host, port=port, admin_port=admin_port)
+    settings = Settings.load(
+        data_dir=data_dir, host=host, port=port, admin_port=admin_port, workers=workers
+    )
+    settings.require_keys()
     if until_stdin_closes:
-        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    _serve(settings)
+        at_end_of_input(partial(os.kill, os.getpid(), signal.SIGTERM))
+    from server.logs import configure_logging
+    from server.workers import WorkerCannotStart
+
+    configure_logging(settings.log_level.upper())
+    try:
+        _serve(settings)
+    except WorkerCannotStart as error:
+        # The worker has told the reason.
+        sys.exit(error.status)
 
 
 def _serve(settings: Settings) -> None:
-    from server.main import serve as run
+    import structlog
+    from prometheus_client import CollectorRegistry
 
+    from server.admin import AdminServer
+    from server.embedded import DataDirectory, RunningServer
+    from server.workers import Supervisor, WorkersCollector, held_port, workers_health
+
+    directory = DataDirectory(settings.data_dir)
+    with ExitStack() as stack:
+        if settings.embeds_database or settings.redis_url is None:
+            stack.enter_context(directory.server_lock())
+        port = stack.enter_context(held_port(settings.host, settings.port))
+        _start_databases(settings, stack)
+        supervisor = Supervisor(
+            settings.workers,
+            _worker_command(settings, port),
+            stop_seconds=_stop_seconds(settings),
+        )
+        registry = CollectorRegistry()
+        registry.register(WorkersCollector(supervisor.statuses))
+        admin = stack.enter_context(
+            AdminServer(
+                registry=registry,
+                health=lambda: workers_health(supervisor.statuses()),
+                host=settings.admin_host,
+                port=settings.admin_port,
+            )
+        )
+        server = RunningServer(os.getpid(), f"{settings.host}:{port}", admin.address)
+
+        def ready() -> None:
+            if settings.embeds_database:
+                directory.announce(server)
+            structlog.get_logger().info("serving", target=server.target, admin=server.admin)
+            _greet(settings, server)
+
+        asyncio.run(supervisor.run(ready=ready))
+
+
+def _start_databases(settings: Settings, stack: ExitStack) -> None:
+    """Start what is embedded, for as long as the stack is open, with all that workers need."""
+    from server.embedded import EmbeddedPostgres, EmbeddedValkey
+
+    if settings.embeds_database:
+        from server.storage.migrate import migrate
+
+        urls = stack.enter_context(EmbeddedPostgres(settings.data_dir))
+        asyncio.run(migrate(urls.owner))
+        if settings.is_development:
+            merchants.ensure_demo_merchant(urls.maintenance)
+    if settings.redis_url is None:
+        stack.enter_context(EmbeddedValkey(settings.data_dir))
+
+
+def _worker_command(settings: Settings, port: int) -> "WorkerCommand":
+    from server.workers import WorkerCommand
+
+    return WorkerCommand(
+        (sys.executable, "-m", "server.cli", "worker"),
+        # The supervisor's admin port shows what theirs do.
+        settings.environment_of(port=port, admin_host="127.0.0.1", admin_port=0),
+    )
+
+
+def _stop_seconds(settings: Settings) -> float:
+    """Return how long a worker may take to end: as long as it has work, and some seconds more."""
+    # A write that has begun is finished, even when its call has been given up.
+    calls = settings.drain_seconds + settings.stop_grace_seconds + settings.lock_timeout_seconds
+    return calls + _CLOSING_SECONDS
+
+
+def _greet(settings: Settings, server: "RunningServer") -> None:
     if settings.is_development and settings.embeds_database:
-        from server.cli import merchants
-        from server.cli.databases import maintenance_database
         from server.cli.welcome import welcome
 
-        with maintenance_database(settings) as url:
-            merchants.ensure_demo_merchant(url)
-            _run(run(settings, ready=partial(welcome, settings)))
+        welcome(settings, server)
     else:
-        _run(run(settings, ready=_announce))
-
-
-def _run(server: Coroutine[None, None, None]) -> None:
-    with asyncio.Runner(loop_factory=_event_loop) as runner:
-        runner.run(server)
-
-
-def _event_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of uvloop where there is one: it is faster."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def _announce(server: "RunningServer") -> None:
-    click.echo(f"Patron serves at {server.target}.")
-
-
-def _stop_at_end_of_input() -> None:
-    """Stop as by SIGTERM when the process that holds the other end of stdin is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+        click.echo(f"Patron serves at {server.target}.")

@@ -14,7 +14,7 @@ from domain.errors import Reason, UnavailableError, revision_unknown
 from domain.model.caller import Caller
 from domain.model.merchant import Revision
 from server.storage import migrate
-from server.storage.errors import StorageError, merchant_unknown, translated
+from server.storage.errors import StorageError, connecting, merchant_unknown, translated
 from server.storage.schema import (
     MAINTENANCE_ROLE,
     SERVING_ROLE,
@@ -136,21 +136,23 @@ class Database:
 
         Raises:
             StorageError: The role can bypass row-level security, or the schema is another one.
-            OSError: The database cannot be reached.
+            DatabaseUnreachable: The database cannot be reached.
         """
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=min(2, pool_size),
-            max_size=pool_size,
-            reset=_reset,
-            server_settings={
-                "application_name": "patron",
-                "idle_in_transaction_session_timeout": "30s",
-                "jit": "off",
-            },
-        )
+        with connecting():
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=min(2, pool_size),
+                max_size=pool_size,
+                reset=_reset,
+                server_settings={
+                    "application_name": "patron",
+                    "idle_in_transaction_session_timeout": "30s",
+                    "jit": "off",
+                },
+            )
         try:
-            await _check(pool)
+            with connecting():
+                await _check(pool)
             yield cls(
                 pool,
                 acquire_timeout=acquire_timeout,

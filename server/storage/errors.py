@@ -29,6 +29,10 @@ class StorageError(Exception):
     """The database is not one that can be served from; the text says what to do."""
 
 
+class DatabaseUnreachable(StorageError):
+    """The database does not answer, or not yet, or takes no more connections."""
+
+
 class WriteConflictError(Exception):
     """The database chose another transaction; this one may be run again."""
 
@@ -43,6 +47,15 @@ def write_contended() -> AbortedError:
     return AbortedError(
         Reason.WRITE_CONTENDED, "another write did not end in time", retry_after=0.5
     )
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Raise what asyncpg raises of a database that cannot be reached as DatabaseUnreachable."""
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise DatabaseUnreachable(f"cannot connect to PostgreSQL: {error}") from error
 
 
 @contextmanager

@@ -62,7 +62,7 @@ async def test_a_worker_killed_between_commit_and_invalidation(stores: Stores) -
             call = asyncio.ensure_future(writer.bills.CreateBill(request))
             await proxy.requests.held.wait()
             assert await revision_of(database, reader) == 2
-            running.process.kill()
+            running.kill()
             with pytest.raises(grpc.aio.AioRpcError) as lost:
                 await call
         assert lost.value.code() == grpc.StatusCode.UNAVAILABLE

@@ -1,7 +1,7 @@
 """The whole service in this process, on databases of its own, and clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,17 +67,19 @@ class Client:
 class Service:
     """A running server and the database behind it."""
 
-    def __init__(self, target: str, admin: str, urls: DatabaseUrls, signer: TokenSigner) -> None:
+    def __init__(
+        self, target: str, urls: DatabaseUrls, signer: TokenSigner, *, admin: str = ""
+    ) -> None:
         self.target = target
-        self.admin = admin
         self.urls = urls
+        self._admin = admin
         self._signer = signer
 
     async def ask_admin(self, path: str) -> str:
         """Return what the admin port answers."""
 
         def ask() -> str:
-            with urlopen(f"http://{self.admin}{path}", timeout=5) as answer:
+            with urlopen(f"http://{self._admin}{path}", timeout=5) as answer:
                 return str(answer.read(), "utf-8")
 
         return await asyncio.to_thread(ask)
@@ -101,18 +103,22 @@ class Service:
 
     def elsewhere(self, target: str) -> "Service":
         """Return another server on the same database that takes the same tokens."""
-        return Service(target, self.admin, self.urls, self._signer)
+        return Service(target, self.urls, self._signer)
 
     @asynccontextmanager
-    async def client(self, merchant_id: UUID | None = None) -> AsyncIterator[Client]:
-        """Lend a client of a merchant; None: of a new one."""
+    async def client(
+        self, merchant_id: UUID | None = None, options: Sequence[tuple[str, Any]] = ()
+    ) -> AsyncIterator[Client]:
+        """Lend a client of a merchant, by a channel with these options; None: of a new one."""
         merchant_id = merchant_id or await self.create_merchant()
         token = self.token(merchant_id)
         with_token: list[grpc.aio.ClientInterceptor] = [
             _WithTokenUnary(token),
             _WithTokenStream(token),
         ]
-        async with grpc.aio.insecure_channel(self.target, interceptors=with_token) as channel:
+        async with grpc.aio.insecure_channel(
+            self.target, interceptors=with_token, options=options
+        ) as channel:
             yield Client(
                 merchant_id,
                 CustomerServiceStub(channel),
@@ -159,4 +165,4 @@ async def served(data_dir: Path, urls: DatabaseUrls, **options: object) -> Async
         signer = DevelopmentKey.open(data_dir).signer(
             issuer=settings.auth_issuer, audience=settings.auth_audience
         )
-        yield Service(server.target, server.admin, urls, signer)
+        yield Service(server.target, urls, signer, admin=server.admin)

@@ -133,3 +133,13 @@ def test_refuses_unknown_levels() -> None:
     """A level that doesn't exist is refused."""
     with pytest.raises(ValueError, match="LOUD"):
         configure_logging("LOUD")
+
+
+def test_every_line_tells_its_process(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is bound is in each line, in those of the standard library's loggers too."""
+    configure_logging("INFO", worker=3)
+    structlog.get_logger().info("ours")
+    logging.getLogger("theirs").warning("theirs")
+    assert [(line["event"], line["worker"]) for line in lines(capsys)] == [
+        *(("ours", 3), ("theirs", 3))
+    ]

@@ -124,6 +124,30 @@ def test_settings_are_frozen_and_keep_their_secrets() -> None:
         settings.port = 1
 
 
+def test_another_process_can_be_given_the_same_settings(tmp_path: Path) -> None:
+    """The variables made of settings make the same settings, and leave others' variables alone."""
+    jwks = tmp_path / "jwks.json"
+    jwks.touch()
+    settings = Settings.load(
+        {
+            "PATRON_ENVIRONMENT": "production",
+            "PATRON_AUTH_JWKS_FILE": str(jwks),
+            "PATRON_DRAIN_SECONDS": "0.1",
+            "PATRON_DATABASE_URL": "postgresql://a:b%20c@d/e",
+            "SENTRY_DSN": "https://key@sentry.test/1",
+        },
+        port=0,
+        workers=4,
+    )
+    given = {"PATH": "/bin", "PATRON_REDIS_URL": "redis://other", "SENTRY_DSN": "https://other"}
+    assert Settings.load(settings.environment_of({})) == settings
+    made = settings.environment_of(given, port=50052)
+    assert made["PATH"] == "/bin"
+    assert "PATRON_REDIS_URL" not in made
+    assert Settings.load(made, port=0) == settings
+    assert Settings.load(made).port == 50052
+
+
 def test_every_field_is_a_documented_variable() -> None:
     """Each field has a variable with a sentence on it, whose default is a value it takes."""
     variables = Settings.variables()

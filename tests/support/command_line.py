@@ -100,8 +100,9 @@ class Running:
 
     def kill(self) -> None:
         """End it and all that it has started, at once and without a chance to clean up."""
-        for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-            process.kill()
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
+        self.process.kill()
 
     def stop(self) -> None:
         """Stop it as it should be, which it must do in time and without an error."""

@@ -11,7 +11,7 @@ from domain.model.merchant import Revision
 from server.storage.database import Database
 from tests.support.caches import EPOCH, cache
 from tests.support.proxy import Proxy, proxied
-from tests.support.reports import report, sale, sell
+from tests.support.reports import report, sale, sell, warm
 from tests.support.service import Client, Service
 from tests.support.tables import content_of
 from tests.support.waiting import until
@@ -33,16 +33,6 @@ async def revision_of(database: "asyncpg.Connection[asyncpg.Record]", client: Cl
         "SELECT revision FROM merchant WHERE merchant_id = $1", client.merchant_id
     )
     return revision
-
-
-async def warm(client: Client) -> int:
-    """Have the report kept; return how many bills it says."""
-
-    async def is_kept() -> bool:
-        return (await report(client)).cache == "hit"
-
-    await until(is_kept)
-    return (await report(client)).bills
 
 
 async def test_a_worker_killed_between_commit_and_invalidation(stores: Stores) -> None:

@@ -18,7 +18,7 @@ from tests.support.caches import EPOCH, cache, constant, is_hit
 from tests.support.chain_server import eventually
 from tests.support.drafts import period
 from tests.support.proxy import proxied
-from tests.support.reports import MARCH, report, sell
+from tests.support.reports import MARCH, report, sell, warm
 from tests.support.service import Client
 from tests.support.waiting import until
 from tests.support.workers import Stores, worker
@@ -116,7 +116,7 @@ async def test_slow_is_as_good_as_stopped(stores: Stores) -> None:
     ):
         asked = [constant(uuid4(), b"", b"%d" % number) for number in range(50)]
         await asyncio.gather(*(running.responses.get(each, None) for each in asked))
-        proxy.replies.delay = 0.3
+        proxy.replies.delay = 1.0
         for _ in range(2):
             served = await asyncio.gather(*(running.responses.get(each, None) for each in asked))
             assert [each.body for each in served] == [b"%d" % number for number in range(50)]
@@ -190,8 +190,7 @@ async def test_cut_off_during_a_write(stores: Stores) -> None:
         other.client(writer.merchant_id) as reader,
     ):
         before = await sell(writer)
-        for cached in ("miss", "hit"):
-            assert (await report(reader)).cache == cached
+        assert await warm(reader) == 1
         await proxy.cut()
         revision = await sell(writer)
         # Whoever has seen the write is told of it even now.

@@ -10,6 +10,7 @@ from tests.support.bills import bill_of, creation, trailers
 from tests.support.drafts import period
 from tests.support.service import Client
 from tests.support.tenants import NOON
+from tests.support.waiting import until
 
 MARCH: Final = GetSummaryRequest(period=period())
 """Asks for the month in which `sale` sells."""
@@ -57,3 +58,13 @@ async def sell(client: Client, total_minor: int = 100) -> str:
     answer = await client.bills.CreateBill(sale(total_minor))
     revision: str = answer.revision
     return revision
+
+
+async def warm(client: Client) -> int:
+    """Have the report kept; return how many bills it says."""
+
+    async def is_kept() -> bool:
+        return (await report(client)).cache == "hit"
+
+    await until(is_kept)
+    return (await report(client)).bills

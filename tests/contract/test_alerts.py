@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.workers.metrics import WorkersCollector
 from tests.support.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -18,9 +19,8 @@ ALERTS = re.findall(r"^ +- alert: (\w+)$", RULES, re.MULTILINE)
 NAME = re.compile(r"\b(?:grpc_server|patron|process)_[a-z_]+\b")
 
 OF_THE_SUPERVISOR = {
-    "patron_worker_resident_memory_bytes",
-    "patron_worker_restarts_total",
-    "patron_worker_up",
+    f"{metric.name}_total" if metric.type == "counter" else metric.name
+    for metric in WorkersCollector(list).collect()
 }
 """What a worker can't know of itself."""
 

@@ -1,7 +1,9 @@
 """The facts of the call that is being served, from anywhere inside it."""
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from domain.errors import Reason
 from domain.model.caller import Caller
@@ -16,8 +18,19 @@ class Failure:
     """The opaque id of an unexpected error; None for any other."""
 
 
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+"""What a client sends beside its request: names in lower case, and values."""
+
+_metadata: ContextVar[Metadata] = ContextVar("patron_metadata", default=())
 _caller: ContextVar[Caller | None] = ContextVar("patron_caller", default=None)
 _failure: ContextVar[Failure | None] = ContextVar("patron_failure", default=None)
+
+
+call_metadata = _metadata.get
+"""Return the client's metadata; the context of a call makes a copy of all of it each time."""
+
+set_metadata = _metadata.set
+"""Say what the client's metadata is; for the chain alone."""
 
 
 def current_caller() -> Caller:

@@ -27,8 +27,8 @@ from patron.bill.v1.bill_service_pb2_grpc import add_BillServiceServicer_to_serv
 from patron.customer.v1 import customer_service_pb2
 from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from server.admin import AdminServer
-from server.auth.development import ALGORITHM, DevelopmentKey
-from server.auth.tokens import KeySet, KeysUnusable, TokenVerifier
+from server.auth.tokens import TokenVerifier
+from server.auth.verification import token_verifier
 from server.embedded import DataDirectory, EmbeddedPostgres, EmbeddedValkey, RunningServer
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
@@ -48,6 +48,7 @@ from server.storage.database import Database
 from server.storage.migrate import migrate
 from server.storage.rollups import PostgresRollups
 from server.storage.writer import PostgresWriter
+from server.transports import open_server
 
 SERVICES = (
     *customer_service_pb2.DESCRIPTOR.services_by_name.values(),
@@ -67,7 +68,8 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
         ready: Is told where the server is, once it answers.
 
     Raises:
-        SettingsError: A key is missing in production, or a setting makes no sense.
+        SettingsError: A key is missing in production or cannot be used, or a setting makes no
+            sense.
         KeysUnusable: The development key is damaged.
         EmbeddedError: An embedded database cannot be started, or another server uses it.
         StorageError: The database is not one that can be served from.
@@ -88,8 +90,9 @@ async def serve(settings: Settings, *, ready: Callable[[RunningServer], None]) -
 async def running(settings: Settings) -> AsyncIterator[RunningServer]:
     """Run a server with all its parts for as long as the body runs; raises as `serve` does."""
     settings.require_keys()
-    verifier = _verifier(settings)
+    registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
+        verifier = await stack.enter_async_context(token_verifier(settings, registry))
         init_sentry(
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
         )
@@ -103,7 +106,6 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
             )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
-        registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         health = Health(
@@ -162,11 +164,7 @@ async def _grpc_server(
         capture=capture,
         slow_after=settings.slow_call_seconds,
     )
-    server = grpc.aio.server(
-        interceptors=[Chain(interceptors)],
-        # A port that another server has is an error, not half of its calls.
-        options=[("grpc.so_reuseport", 0)],
-    )
+    server, port = open_server(settings, [Chain(interceptors)], share_port=False)
     _add_services(server, settings, database)
     health = grpc_health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -174,11 +172,6 @@ async def _grpc_server(
     if settings.is_development:
         names = [*served, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
-    address = f"{settings.host}:{settings.port}"
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
     await server.start()
     for name in ("", *served):
         await health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -199,23 +192,6 @@ def _add_services(server: grpc.aio.Server, settings: Settings, database: Databas
     add_CustomerServiceServicer_to_server(CustomerHandler(customers, digests, pages), server)
     add_BillServiceServicer_to_server(BillHandler(bills, digests, pages), server)
     add_AnalyticsServiceServicer_to_server(AnalyticsHandler(analytics, pages), server)
-
-
-def _verifier(settings: Settings) -> TokenVerifier:
-    if settings.auth_jwks_file is not None:
-        try:
-            keys = KeySet.read(settings.auth_jwks_file, settings.auth_algorithm)
-        except KeysUnusable as error:
-            problem = f"names a file that cannot be used, {settings.auth_jwks_file}: {error}"
-            raise SettingsError("PATRON_AUTH_JWKS_FILE", problem) from error
-    else:
-        keys = KeySet.read(DevelopmentKey.open(settings.data_dir).jwks_path, ALGORITHM)
-    return TokenVerifier(
-        keys,
-        issuer=settings.auth_issuer,
-        audience=settings.auth_audience,
-        leeway=settings.auth_leeway_seconds,
-    )
 
 
 def _secret(settings: Settings) -> bytes:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from domain.errors import PermissionDeniedError, Reason, UnauthenticatedError
 from domain.model.caller import Caller, Identity
 from server.auth.tokens import TokenVerifier, token_expired
-from server.call import set_caller
+from server.call import call_metadata, set_caller
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 
@@ -24,34 +24,36 @@ class Auth(Interceptor):
         Args:
             verifier: Tells who carries a token.
             remembered: How many tokens, the last used ones, are verified once and then known until
-                they expire.
+                they expire or their key is withdrawn.
         """
         self._verifier = verifier
         self._remembered = remembered
         self._known: OrderedDict[str, Identity] = OrderedDict()
+        verifier.on_withdrawal(self._forget)
 
     def wrap(self, method: Method, call: Call) -> Call:
         """Authenticate the calls of the method."""
         # The empty scope of a method without a policy is in no token: nobody may call it.
         scope = method.policy.scope
+        missing = f"the token lacks the scope {scope}"
 
-        def authenticate(context: Context) -> Identity:
-            identity = self.identify(context)
+        def admit(identity: Identity, context: Context) -> None:
             if scope not in identity.scopes:
                 raise PermissionDeniedError(
-                    Reason.SCOPE_MISSING,
-                    f"the token lacks the scope {scope}",
-                    metadata={"scope": scope},
+                    Reason.SCOPE_MISSING, missing, metadata={"scope": scope}
                 )
             set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context)))
-            return identity
 
         async def authenticated(request: Payload, context: Context) -> Payload:
-            authenticate(context)
+            authorization = _authorization()
+            identity = self.recall(authorization) or await self.verify(authorization)
+            admit(identity, context)
             return await call(request, context)
 
         async def authenticated_stream(request: Payload, context: Context) -> Payload:
-            identity = authenticate(context)
+            authorization = _authorization()
+            identity = self.recall(authorization) or await self.verify(authorization)
+            admit(identity, context)
             lifetime = asyncio.timeout(identity.expires_at - time.time())
             try:
                 async with lifetime:
@@ -63,35 +65,44 @@ class Auth(Interceptor):
 
         return authenticated if method.kind is Kind.UNARY else authenticated_stream
 
-    def identify(self, context: Context) -> Identity:
-        """Return what the call's token says.
+    def recall(self, authorization: str) -> Identity | None:
+        """Return what a known token says; None when it isn't known.
 
         Raises:
-            UnauthenticatedError: There is no token, or it is not valid.
+            UnauthenticatedError: It has expired since it was verified.
         """
-        authorization = _authorization(context)
         identity = self._known.get(authorization)
         if identity is None:
-            return self._verify(authorization)
+            return None
         if identity.expires_at <= time.time():
             del self._known[authorization]
             raise token_expired()
         self._known.move_to_end(authorization)
         return identity
 
-    def _verify(self, authorization: str) -> Identity:
+    async def verify(self, authorization: str) -> Identity:
+        """Return what a token says that isn't known yet, and know it from now on.
+
+        Raises:
+            UnauthenticatedError: It is no bearer token, or not valid.
+        """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _token_missing()
-        identity = self._verifier.verify(token)
+        identity = await self._verifier.admit(token)
         self._known[authorization] = identity
         if len(self._known) > self._remembered:
             self._known.popitem(last=False)
         return identity
 
+    def _forget(self, key_ids: frozenset[str]) -> None:
+        for authorization, identity in list(self._known.items()):
+            if identity.key_id in key_ids:
+                del self._known[authorization]
 
-def _authorization(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
+
+def _authorization() -> str:
+    for key, value in call_metadata():
         if key == "authorization":
             return str(value)
     raise _token_missing()

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from domain.errors import Reason, UnimplementedError
 from server.auth.tokens import TokenVerifier
+from server.call import set_metadata
 from server.interceptors.auth import Auth
 from server.interceptors.codec import Codec
 from server.interceptors.errors import Capture, Errors
@@ -69,6 +70,7 @@ class Chain(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         """Return the wrapped handler of the call's method; None when the method is unknown."""
+        set_metadata(handler_call_details.invocation_metadata)
         full_name = handler_call_details.method
         handler = self._handlers.get(full_name)
         if handler is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from server.auth.tokens import ALGORITHMS
+from server.auth.keys import ALGORITHMS
 from server.settings import Environment, Settings, SettingsError
 
 SECRET = "s" * 32

@@ -364,7 +364,10 @@ class Settings:
             SettingsError: One is missing, or it is given twice.
         """
         if self.auth_jwks_file is not None and self.auth_jwks_url is not None:
-            raise SettingsError("PATRON_AUTH_JWKS_URL", "and PATRON_AUTH_JWKS_FILE exclude another")
+            raise SettingsError(
+                "PATRON_AUTH_JWKS_URL",
+                "is one source too many: unset PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL",
+            )
         if self.is_development:
             return
         if self.auth_jwks_file is None and self.auth_jwks_url is None:

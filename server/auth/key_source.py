@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -77,7 +77,7 @@ class JwksUrl:
     def _get(self) -> tuple[int, bytes]:
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
         connection = kind(self._url.host or "", self._url.port, timeout=self._seconds)
-        with closing(connection), _cut_off(connection, self._seconds):
+        with closing(connection), _cut_off(connection, self._seconds) as hold:
             connection.request(
                 "GET",
                 self._url.request_uri,
@@ -85,27 +85,39 @@ class JwksUrl:
                 preload_content=False,
                 decode_content=False,
             )
+            # A connection that its server will close is let go of while the answer still comes.
+            hold(connection.sock)
             response = connection.getresponse()
             return response.status, response.read(_LARGEST + 1)
 
 
 @contextmanager
-def _cut_off(connection: HTTPConnection, seconds: float) -> Iterator[None]:
-    """End whatever waits for the connection after so many seconds.
+def _cut_off(
+    connection: HTTPConnection, seconds: float
+) -> Iterator[Callable[[socket.socket | None], None]]:
+    """End whatever waits for the connection, or for a socket that is held, after so many seconds.
 
     The time-out of a socket begins anew with every byte.
+
+    Raises:
+        TimeoutError: It did not end by itself.
     """
+    held: list[socket.socket | None] = []
 
     def cut() -> None:
-        # Around TLS, which a second thread must not touch; what isn't connected yet has a time-out.
-        with suppress(OSError, TypeError):
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+        for open_socket in (connection.sock, *held):
+            if open_socket is not None:
+                # Around TLS, which a second thread must not touch.
+                with suppress(OSError):
+                    socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, cut)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield held.append
+        if not timer.is_alive():
+            raise TimeoutError
     finally:
         timer.cancel()
 

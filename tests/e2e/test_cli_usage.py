@@ -47,7 +47,9 @@ def test_a_wrong_variable_is_named_in_one_line() -> None:
 def test_production_does_not_start_without_its_keys(tmp_path: Path) -> None:
     """A server in production never makes up keys."""
     told = fails("serve", "--data-dir", tmp_path, status=2, PATRON_ENVIRONMENT="production")
-    assert told == "Error: PATRON_AUTH_JWKS_FILE is required in production\n"
+    assert (
+        told == "Error: PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL is required in production\n"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -68,7 +68,7 @@ async def test_wraps_each_method_once() -> None:
         lookups.append(details.method)
         return grpc.unary_unary_rpc_method_handler(get_bill)
 
-    details: Any = SimpleNamespace(method=GET_BILL)
+    details: Any = SimpleNamespace(method=GET_BILL, invocation_metadata=())
     first = await chain.intercept_service(lookup, details)
     second = await chain.intercept_service(lookup, details)
 
@@ -93,7 +93,7 @@ async def test_unknown_methods_are_not_remembered() -> None:
     async def lookup(_details: Any) -> Any:
         return None
 
-    details: Any = SimpleNamespace(method="/nobody/knows")
+    details: Any = SimpleNamespace(method="/nobody/knows", invocation_metadata=())
 
     assert await chain.intercept_service(lookup, details) is None
     assert chain._handlers == {}
@@ -115,7 +115,9 @@ async def test_keeps_the_kind(make: Any, kind: Kind) -> None:
     async def lookup(_details: Any) -> Any:
         return make(list_bills)
 
-    details: Any = SimpleNamespace(method="/patron.bill.v1.BillService/ListBills")
+    details: Any = SimpleNamespace(
+        method="/patron.bill.v1.BillService/ListBills", invocation_metadata=()
+    )
     handler = await Chain([spy]).intercept_service(lookup, details)
 
     assert handler is not None

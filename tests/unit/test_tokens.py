@@ -150,7 +150,7 @@ SECRET_ENTRY = {"kty": "oct", "k": "c2VjcmV0", "kid": "1"}
     [
         ("nonsense", "EdDSA", "not a JWK set"),
         ("[]", "EdDSA", "not a JWK set"),
-        ('{"keys": []}', "EdDSA", "at least one key"),
+        ('{"keys": []}', "EdDSA", "no key of EdDSA"),
         ('{"keys": ["a"]}', "EdDSA", "not a JWK set"),
         ("[" * 100_000, "EdDSA", "not a JWK set"),
         ('{"keys": [{"kty": "OKP", "kid": "1"}]}', "EdDSA", "no key of EdDSA"),

@@ -50,36 +50,37 @@ def open_server(
         SettingsError: The transport is not to be had, or the files of TLS cannot be used.
         OSError: The port is taken, or the address not of this machine.
     """
-    files = _certificate_files(settings)
-    make = _maker(settings.transport, with_tls=files is not None)
+    credentials = _credentials(settings)
+    make = _maker(settings.transport, with_tls=credentials is not None)
     server = make(interceptors=interceptors, options=_options(share_port=share_port))
     address = f"{settings.host}:{settings.port}"
     try:
-        if files is None:
+        if credentials is None:
             return server, server.add_insecure_port(address)
-        return server, server.add_secure_port(address, _credentials(files))
+        return server, server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
 
 
-def _certificate_files(settings: Settings) -> CertificateFiles | None:
-    chain, key = settings.tls_cert_file, settings.tls_key_file
-    if chain is not None and key is not None:
-        return CertificateFiles(chain, key, settings.tls_client_ca_file)
-    if chain is not None:
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """Return what TLS is done with; None when there is none to do."""
+    chain, key, authorities = (
+        settings.tls_cert_file,
+        settings.tls_key_file,
+        settings.tls_client_ca_file,
+    )
+    if chain is None:
+        for variable, file in (
+            ("PATRON_TLS_KEY_FILE", key),
+            ("PATRON_TLS_CLIENT_CA_FILE", authorities),
+        ):
+            if file is not None:
+                raise SettingsError("PATRON_TLS_CERT_FILE", f"is required with {variable}")
+        return None
+    if key is None:
         raise SettingsError("PATRON_TLS_KEY_FILE", "is required with PATRON_TLS_CERT_FILE")
-    for variable, file in (
-        ("PATRON_TLS_KEY_FILE", key),
-        ("PATRON_TLS_CLIENT_CA_FILE", settings.tls_client_ca_file),
-    ):
-        if file is not None:
-            raise SettingsError("PATRON_TLS_CERT_FILE", f"is required with {variable}")
-    return None
-
-
-def _credentials(files: CertificateFiles) -> grpc.ServerCredentials:
     try:
-        return files.credentials()
+        return CertificateFiles(chain, key, authorities).credentials()
     except CertificateUnusable as error:
         raise SettingsError("PATRON_TLS_CERT_FILE", f"cannot be served with: {error}") from error
 

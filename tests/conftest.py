@@ -22,14 +22,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On a transport that was asked for, leave out what would be the same on every other."""
     if config.getoption("--transport") is None:
         return
-    left_out = [item for item in items if not _depends_on_transport(item)]
+    left_out = [item for item in items if not _calls_service(item)]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if _depends_on_transport(item)]
+    items[:] = [item for item in items if _calls_service(item)]
 
 
-def _depends_on_transport(item: pytest.Item) -> bool:
-    uses_service = isinstance(item, pytest.Function) and "service" in item.fixturenames
-    return uses_service and item.get_closest_marker("one_transport") is None
+def _calls_service(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "service" in item.fixturenames
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -75,7 +75,9 @@ def _serve(settings: Settings) -> None:
 
         with maintenance_database(settings) as url:
             merchants.ensure_demo_merchant(url)
-            _run(run(settings, ready=partial(welcome, settings)))
+            # The calls that it tells to paste are plain.
+            plain = settings.tls_cert_file is None
+            _run(run(settings, ready=partial(welcome, settings) if plain else _announce))
     else:
         _run(run(settings, ready=_announce))
 

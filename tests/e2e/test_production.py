@@ -43,7 +43,8 @@ async def test_production(tmp_path: Path) -> None:
                 answer = await customers.ListCustomers(ListCustomersRequest(), metadata=metadata)
                 assert not answer.customers
 
-                mirror: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+                make_stub: Any = reflection_pb2_grpc.ServerReflectionStub
+                mirror = make_stub(channel)
                 asked = [reflection_pb2.ServerReflectionRequest(list_services="")]
                 refused = await refusal(mirror.ServerReflectionInfo(iter(asked)).read())
                 assert refused.code is grpc.StatusCode.UNIMPLEMENTED

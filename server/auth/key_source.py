@@ -103,8 +103,10 @@ def _cut_off(
         TimeoutError: It did not end by itself.
     """
     held: list[socket.socket | None] = []
+    late = threading.Event()
 
     def cut() -> None:
+        late.set()
         for open_socket in (connection.sock, *held):
             if open_socket is not None:
                 # Around TLS, which a second thread must not touch.
@@ -116,7 +118,7 @@ def _cut_off(
     timer.start()
     try:
         yield held.append
-        if not timer.is_alive():
+        if late.is_set():
             raise TimeoutError
     finally:
         timer.cancel()

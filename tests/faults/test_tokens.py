@@ -1,6 +1,7 @@
 """Keys that change, and tokens that nobody should accept, on real servers and a real JWKS URL."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from server.auth.key_ring import KeyRing
 from server.auth.key_source import JwksFile, JwksUrl
 from server.auth.tokens import TokenVerifier
 from server.interceptors import default_interceptors
+from tests.support.certificates import Authority
 from tests.support.chain_server import BILL_ID, Served, eventually, refusal, serve
 from tests.support.jwks_server import JwksServer
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
@@ -213,6 +215,25 @@ async def test_a_provider_that_drips(jwks: JwksServer) -> None:
     with pytest.raises(ValueError, match="there is no answer"):
         await asyncio.to_thread(JwksUrl(jwks.url, ALGORITHM, seconds=0.3).read)
     assert time.monotonic() - begun < len(jwks.body) * jwks.drip
+
+
+async def test_a_provider_with_tls(
+    tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys come by https only from a server whose certificate the system trusts."""
+    authority = Authority()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.issue().write(tmp_path))
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.certificate)
+    with JwksServer(tls) as jwks:
+        jwks.publish(issuer.key)
+        source = JwksUrl(jwks.url, ALGORITHM)
+        with pytest.raises(ValueError, match="there is no answer"):
+            await asyncio.to_thread(source.read)
+        assert jwks.asked == 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        assert (await asyncio.to_thread(source.read)).find(issuer.key.key_id)
 
 
 async def test_a_rotated_file(tmp_path: Path, issuer: Issuer, successor: Issuer) -> None:

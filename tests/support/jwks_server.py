@@ -1,6 +1,7 @@
 """An identity provider's JWK set on a real HTTP server."""
 
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ from server.auth.development import DevelopmentKey
 class JwksServer:
     """Answers keys, or what a test wants instead; counts how often it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.asked = 0
         self.status = 200
         self.headers: dict[str, str] = {}
@@ -23,6 +24,9 @@ class JwksServer:
         self.drip = 0.0
         """How many seconds pass before each byte of the answer."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def publish(self, *keys: DevelopmentKey) -> None:
@@ -32,7 +36,7 @@ class JwksServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/jwks.json"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/jwks.json"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -2,14 +2,19 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from domain.errors import Reason, UnauthenticatedError
-from domain.model.caller import Identity
+from domain.model.caller import Caller, Identity
+from patron.options.v1.options_pb2 import MethodPolicy
 from server.auth.tokens import TokenVerifier
+from server.call import current_caller, set_metadata
 from server.interceptors.auth import Auth
-from tests.support.tokens import AUDIENCE, ISSUER, Issuer, ring_of
+from server.interceptors.method import Kind
+from tests.support.tokens import AUDIENCE, ISSUER, MERCHANT, Issuer, ring_of
 
 
 class CountingVerifier(TokenVerifier):
@@ -87,3 +92,25 @@ async def test_refusals_are_not_remembered(verifier: CountingVerifier) -> None:
 
     assert verifier.verified == 2
     assert not auth._known
+
+
+async def test_a_known_token_waits_for_nothing(issuer: Issuer, verifier: CountingVerifier) -> None:
+    """A call with a known token reaches its handler without giving way to another."""
+    auth, authorization = Auth(verifier), f"Bearer {issuer.token()}"
+    await auth.verify(authorization)
+    method: Any = SimpleNamespace(policy=MethodPolicy(scope="bills.read"), kind=Kind.UNARY)
+    context: Any = SimpleNamespace(time_remaining=lambda: 5.0)
+    callers: list[Caller] = []
+
+    async def handler(request: object, _context: object) -> object:
+        callers.append(current_caller())
+        return request
+
+    set_metadata((("user-agent", "test"), ("authorization", authorization)))
+    call: Any = auth.wrap(method, handler)("a request", context)
+    with pytest.raises(StopIteration) as answer:
+        call.send(None)
+    assert answer.value.value == "a request"
+    [caller] = callers
+    assert caller.merchant_id == MERCHANT
+    assert caller.deadline == pytest.approx(time.monotonic() + 5, abs=1)

@@ -9,6 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GENERATE := $(BIN)/python protos/generate.py
 DOCUMENT := $(BIN)/python docs/generate.py
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not slow'
 COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject.toml --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate $(ARGS)
 
@@ -34,8 +35,10 @@ run: setup  ## serve, with databases of its own (ARGS: options of `patron serve`
 demo: setup  ## import real purchases and show the analytics (ARGS: options of `patron demo`)
 	$(BIN)/patron demo $(ARGS)
 
+# First everything, on the default transport; then what calls the service once more, on the other one.
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not slow' --cov --cov-report=term $(ARGS)
+	$(PYTEST) --cov --cov-report=term $(ARGS)
+	$(if $(ARGS),,$(PYTEST) tests/e2e --transport grpcio --ignore tests/e2e/test_histories.py)
 
 faults: setup  ## break every part of a running service, the slow cases too (ARGS: options of pytest)
 	$(BIN)/pytest tests/faults --timeout 300 $(ARGS)

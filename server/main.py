@@ -4,44 +4,23 @@ import asyncio
 import gc
 import os
 import platform
-import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 
-import grpc.aio
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
 from domain.ports import Writer
-from domain.use_cases.analytics import Analytics
-from domain.use_cases.bills import Bills
-from domain.use_cases.customers import Customers
-from patron.analytics.v1 import analytics_service_pb2
-from patron.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
-from patron.bill.v1 import bill_service_pb2
-from patron.bill.v1.bill_service_pb2_grpc import add_BillServiceServicer_to_server
-from patron.customer.v1 import customer_service_pb2
-from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
 from server.admin import AdminServer
-from server.auth.development import ALGORITHM, DevelopmentKey
-from server.auth.tokens import KeySet, KeysUnusable, TokenVerifier
-from server.cache.assembly import running_cache
+from server.auth.verification import token_verifier
+from server.cache.assembly import Cache, running_cache
 from server.cache.writer import CacheInvalidatingWriter
 from server.embedded import EmbeddedPostgres, EmbeddedValkey
 from server.grpc_health import ServingHealth
-from server.handlers.analytics import AnalyticsHandler
-from server.handlers.bills import BillHandler
-from server.handlers.customers import CustomerHandler
-from server.handlers.digests import Digests
-from server.handlers.page_tokens import PageTokens
 from server.health import Health
 from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Interceptor
@@ -56,23 +35,13 @@ from server.metrics.parts import (
     show_pool,
     show_redis,
 )
-from server.phones import parse_phone
-from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
+from server.services import SERVICES, add_services, add_standard_services, now
 from server.settings import Settings, SettingsError
-from server.storage.bills import PostgresBills
-from server.storage.customers import PostgresCustomers
 from server.storage.database import Database
-from server.storage.rollups import PostgresRollups
 from server.storage.writer import PostgresWriter
 from server.tasks import Background
-
-SERVICES = (
-    *customer_service_pb2.DESCRIPTOR.services_by_name.values(),
-    *bill_service_pb2.DESCRIPTOR.services_by_name.values(),
-    *analytics_service_pb2.DESCRIPTOR.services_by_name.values(),
-)
-"""The services of the contract that this server serves."""
+from server.transports import open_server
 
 _log = structlog.get_logger()
 
@@ -98,7 +67,8 @@ async def serve(
             flight have.
 
     Raises:
-        SettingsError: A key is missing in production, or a setting makes no sense.
+        SettingsError: A key is missing in production or cannot be used, or a setting makes no
+            sense.
         KeysUnusable: The development key is damaged.
         EmbeddedError: An embedded database cannot be started.
         StorageError: The database is not one that can be served from, or cannot be reached.
@@ -127,51 +97,29 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
     An embedded database must have its schema. It runs for as long as anybody uses it.
     """
     settings.require_keys()
-    verifier = _verifier(settings)
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    readings = Readings(registry)
     async with AsyncExitStack() as stack:
         init_sentry(
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
         )
         stack.push_async_callback(asyncio.to_thread, close_sentry)
-        registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
-        readings = Readings(registry)
+        verifier = await stack.enter_async_context(token_verifier(settings, registry))
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
-        database = await stack.enter_async_context(
-            Database.connect(
-                database_url,
-                pool_size=settings.database_pool_size,
-                lock_timeout=settings.lock_timeout_seconds,
-                observe_wait=measure_database_waits(readings).observe,
-            )
-        )
+        database = await _database(settings, database_url, readings, stack)
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
         background = Background()
-        revision_lag = measure_revision_lag(readings)
-        cache = await stack.enter_async_context(
-            running_cache(
-                redis_url,
-                database.revision,
-                background,
-                patience=settings.redis_timeout_seconds,
-                local_lifetime=settings.cache_local_seconds,
-                local_capacity=settings.cache_local_mb * 1_000_000,
-                observe_lag=revision_lag.observe,
-            )
-        )
+        cache = await _cache(settings, redis_url, database, background, readings, stack)
         await stack.enter_async_context(background)
-        show_pool(readings, database)
-        show_answers(readings, cache.responses.counts, cache.responses.local)
-        show_invalidations(readings, cache.invalidations, revision_lag)
-        show_redis(readings, cache.shared)
+        await stack.enter_async_context(sampled_lag(measure_event_loop_lag(readings).observe))
         health = Health(
             asyncio.get_running_loop(),
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
-        await stack.enter_async_context(sampled_lag(measure_event_loop_lag(readings).observe))
         admin = stack.enter_context(
             AdminServer(
                 registry=registry,
@@ -180,9 +128,6 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
                 port=settings.admin_port,
             )
         )
-        writer = CacheInvalidatingWriter(
-            PostgresWriter(database, _now), cache.invalidations, background
-        )
         interceptors = default_interceptors(
             registry=registry,
             verifier=verifier,
@@ -190,6 +135,9 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
             traces=traces,
+        )
+        writer = CacheInvalidatingWriter(
+            PostgresWriter(database, now), cache.invalidations, background
         )
         serving_health = ServingHealth(service.full_name for service in SERVICES)
         target = await stack.enter_async_context(
@@ -232,6 +180,47 @@ def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
     return database_url, redis_url
 
 
+async def _database(
+    settings: Settings, url: str, readings: Readings, stack: AsyncExitStack
+) -> Database:
+    database = await stack.enter_async_context(
+        Database.connect(
+            url,
+            pool_size=settings.database_pool_size,
+            lock_timeout=settings.lock_timeout_seconds,
+            observe_wait=measure_database_waits(readings).observe,
+        )
+    )
+    show_pool(readings, database)
+    return database
+
+
+async def _cache(  # noqa: PLR0917 - each is a part of its own
+    settings: Settings,
+    redis_url: str,
+    database: Database,
+    background: Background,
+    readings: Readings,
+    stack: AsyncExitStack,
+) -> Cache:
+    revision_lag = measure_revision_lag(readings)
+    cache = await stack.enter_async_context(
+        running_cache(
+            redis_url,
+            database.revision,
+            background,
+            patience=settings.redis_timeout_seconds,
+            local_lifetime=settings.cache_local_seconds,
+            local_capacity=settings.cache_local_mb * 1_000_000,
+            observe_lag=revision_lag.observe,
+        )
+    )
+    show_answers(readings, cache.responses.counts, cache.responses.local)
+    show_invalidations(readings, cache.invalidations, revision_lag)
+    show_redis(readings, cache.shared)
+    return cache
+
+
 @asynccontextmanager
 async def _grpc_server(
     settings: Settings,
@@ -242,21 +231,10 @@ async def _grpc_server(
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
     # Other workers listen on the same port; that nobody else has it, their supervisor checks.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 1)])
+    server, port = open_server(settings, share_port=True)
     registration = Chain(interceptors).around(server)
-    _add_services(registration, settings, database, writer)
-    health_pb2_grpc.add_HealthServicer_to_server(health, registration)
-    if settings.is_development:
-        names = [service.full_name for service in SERVICES]
-        names.append(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-            reflection.aio.ReflectionServicer([*names, reflection.SERVICE_NAME]), registration
-        )
-    address = f"{settings.host}:{settings.port}"
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
+    add_services(registration, settings, database, writer)
+    add_standard_services(registration, health, with_reflection=settings.is_development)
     await health.tell(serving=False)
     await server.start()
     await health.tell(serving=True)
@@ -265,43 +243,3 @@ async def _grpc_server(
     finally:
         await health.close()
         await server.stop(settings.stop_grace_seconds)
-
-
-def _add_services(
-    server: grpc.aio.Server, settings: Settings, database: Database, writer: Writer
-) -> None:
-    secret = _secret(settings)
-    digests, pages = Digests(secret), PageTokens(secret)
-    customers = Customers(writer, PostgresCustomers(database), parse_phone, _now)
-    bills = Bills(writer, PostgresBills(database), parse_phone, _now)
-    analytics = Analytics(PostgresRollups(database), _now)
-    add_CustomerServiceServicer_to_server(CustomerHandler(customers, digests, pages), server)
-    add_BillServiceServicer_to_server(BillHandler(bills, digests, pages), server)
-    add_AnalyticsServiceServicer_to_server(AnalyticsHandler(analytics, pages), server)
-
-
-def _verifier(settings: Settings) -> TokenVerifier:
-    if settings.auth_jwks_file is not None:
-        try:
-            keys = KeySet.read(settings.auth_jwks_file, settings.auth_algorithm)
-        except KeysUnusable as error:
-            problem = f"names a file that cannot be used, {settings.auth_jwks_file}: {error}"
-            raise SettingsError("PATRON_AUTH_JWKS_FILE", problem) from error
-    else:
-        keys = KeySet.read(DevelopmentKey.open(settings.data_dir).jwks_path, ALGORITHM)
-    return TokenVerifier(
-        keys,
-        issuer=settings.auth_issuer,
-        audience=settings.auth_audience,
-        leeway=settings.auth_leeway_seconds,
-    )
-
-
-def _secret(settings: Settings) -> bytes:
-    if settings.secret is not None:
-        return settings.secret.encode()
-    return read_or_create(settings.data_dir / "secret", lambda: secrets.token_bytes(32))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -256,7 +256,7 @@ class Settings:
         _file,
         None,
         meaning="The file of the public keys (a JWK set) whose tokens are accepted. Unset in "
-        "development: the key of `patron token`. Required in production.",
+        "development: the key of `patron token`. In production this or the URL is required.",
     )
     auth_jwks_url: str | None = _var(
         _url("https", "http"),
@@ -271,7 +271,7 @@ class Settings:
     auth_algorithm: str = _var(
         _choice("EdDSA", "ES256", "RS256"),
         "EdDSA",
-        meaning="The algorithm of all keys in PATRON_AUTH_JWKS_FILE: EdDSA, ES256 or RS256.",
+        meaning="The algorithm of the keys, EdDSA, ES256 or RS256; others in the set don't count.",
     )
     auth_issuer: str = _var(str, "patron", meaning="The issuer (iss) that a token must name.")
     auth_audience: str = _var(str, "patron", meaning="The audience (aud) that a token must name.")
@@ -361,11 +361,21 @@ class Settings:
         """Check that this is development, or that the keys to serve with are given.
 
         Raises:
-            SettingsError: One is missing.
+            SettingsError: One is missing, or it is given twice.
         """
-        for field in ("auth_jwks_file", "secret"):
-            if not self.is_development and getattr(self, field) is None:
-                raise SettingsError(_variable_name(field), "is required in production")
+        if self.auth_jwks_file is not None and self.auth_jwks_url is not None:
+            raise SettingsError(
+                "PATRON_AUTH_JWKS_URL",
+                "is one source too many: unset PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL",
+            )
+        if self.is_development:
+            return
+        if self.auth_jwks_file is None and self.auth_jwks_url is None:
+            raise SettingsError(
+                "PATRON_AUTH_JWKS_FILE", "or PATRON_AUTH_JWKS_URL is required in production"
+            )
+        if self.secret is None:
+            raise SettingsError("PATRON_SECRET", "is required in production")
 
     @classmethod
     def load(cls, given: Mapping[str, str] = os.environ, /, **options: object | None) -> "Settings":

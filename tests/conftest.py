@@ -5,13 +5,40 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from server.settings import Transport
 from tests.support.service import Client, Service, running_service
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one choose what carries the calls to the service."""
+    parser.addoption(
+        "--transport",
+        choices=[*Transport],
+        help="run the service on this transport, and only tests that call it",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a transport that was asked for, leave out what would be the same on every other."""
+    if config.getoption("--transport") is None:
+        return
+    left_out = [item for item in items if not _calls_service(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if _calls_service(item)]
+
+
+def _calls_service(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "service" in item.fixturenames
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def service(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> AsyncIterator[Service]:
     """The whole service, one for all tests: each works on merchants of its own."""
-    async with running_service(tmp_path_factory.mktemp("service")) as service:
+    directory = tmp_path_factory.mktemp("service")
+    transport = pytestconfig.getoption("--transport")
+    async with running_service(directory, transport=transport) as service:
         yield service
 
 

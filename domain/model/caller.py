@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.errors import DeadlineExceededError, Reason
@@ -18,10 +19,12 @@ class Identity:
     scopes: frozenset[str]
     expires_at: float
     """When the token ends, in seconds since the epoch."""
+    key_id: str
+    """The id of the key that signed the token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+# Made for every call: a frozen dataclass takes three times as long.
+class Caller(NamedTuple):
     """One call's caller."""
 
     merchant_id: UUID

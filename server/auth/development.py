@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from server.auth.tokens import KeysUnusable, TokenSigner
+from server.auth.keys import KeysUnusable
+from server.auth.tokens import TokenSigner
 from server.private_files import read_or_create, replace
 
 ALGORITHM: Final = "EdDSA"

@@ -1,92 +1,33 @@
 """Tokens are JSON Web Tokens (RFC 7519), signed with a key whose public half is in a JWKS."""
 
-import json
 import time
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Collection
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import jwt
 
 from domain.errors import Reason, UnauthenticatedError
 from domain.model.caller import Identity
+from server.auth.key_ring import Forget, KeyRing
 
 if TYPE_CHECKING:
     from jwt.algorithms import AllowedPrivateKeys
 
     PrivateKey: TypeAlias = AllowedPrivateKeys
 
-ALGORITHMS: Final = frozenset({"EdDSA", "ES256", "RS256"})
-"""The algorithms to choose from; with none of them can a public key sign."""
-
 _REQUIRED_CLAIMS = ["exp", "iss", "aud", "sub", "merchant"]
-_PRIVATE_MEMBER = "d"
+_INVALID = "the token is not valid"
 
 
-class KeysUnusable(ValueError):
-    """What should be keys cannot be used as such; the text says why, and no secret."""
-
-
-class KeySet:
-    """The public keys of a JWKS (RFC 7517), by their ids, all of one algorithm.
-
-    What a key is for follows from the key alone, never from a token.
-    """
-
-    def __init__(self, keys: Mapping[str, jwt.PyJWK]) -> None:
-        self._keys = dict(keys)
-
-    @classmethod
-    def parse(cls, jwks: str, algorithm: str) -> "KeySet":
-        """Return the keys of the JSON document `jwks`.
-
-        Raises:
-            KeysUnusable: The document is not a JWKS, or holds a key that is not public, has no id
-                of its own, or is not one of `algorithm`.
-        """
-        if algorithm not in ALGORITHMS:
-            raise KeysUnusable(f"{algorithm} is none of {', '.join(sorted(ALGORITHMS))}")
-        try:
-            entries = json.loads(jwks)["keys"]
-            keys = [_public_key(entry, algorithm) for entry in entries]
-        except (KeyError, TypeError, json.JSONDecodeError, jwt.PyJWTError) as error:
-            raise KeysUnusable("not a JWK set of public keys") from error
-        by_id = {str(key.key_id): key for key in keys}
-        if not keys or len(by_id) < len(keys):
-            raise KeysUnusable("a JWKS needs at least one key, and every key an id of its own")
-        return cls(by_id)
-
-    @classmethod
-    def read(cls, path: Path, algorithm: str) -> "KeySet":
-        """Return the keys of the JWKS file.
-
-        Raises:
-            OSError: The file cannot be read.
-            KeysUnusable: As `parse`.
-        """
-        return cls.parse(path.read_text(encoding="utf-8"), algorithm)
-
-    def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the key of this id, or None."""
-        return self._keys.get(key_id)
-
-
-def _public_key(entry: Mapping[str, Any], algorithm: str) -> jwt.PyJWK:
-    if _PRIVATE_MEMBER in entry or "k" in entry:
-        raise KeysUnusable("a JWKS for verification holds public keys only")
-    if not isinstance(entry.get("kid"), str) or entry.get("use", "sig") != "sig":
-        raise KeysUnusable("every key needs an id, and must be one for signatures")
-    key = jwt.PyJWK(dict(entry))
-    if key.algorithm_name != algorithm:
-        raise KeysUnusable(f"the key {key.key_id} is not one of {algorithm}")
-    return key
+class KeyUnknown(UnauthenticatedError):
+    """A token names a key that is not known, or not yet."""
 
 
 class TokenVerifier:
     """Tells who carries a token."""
 
-    def __init__(self, keys: KeySet, *, issuer: str, audience: str, leeway: float = 30.0) -> None:
+    def __init__(self, keys: KeyRing, *, issuer: str, audience: str, leeway: float = 30.0) -> None:
         """Verify tokens.
 
         Args:
@@ -100,10 +41,23 @@ class TokenVerifier:
         self._audience = audience
         self._leeway = leeway
 
+    def on_withdrawal(self, forget: Forget) -> None:
+        """Have `forget` told the ids of keys whose tokens are not accepted any more."""
+        self._keys.on_withdrawal(forget)
+
+    async def admit(self, token: str) -> Identity:
+        """Return what `verify` does, also for a token of a key that is newer than those known."""
+        try:
+            return self.verify(token)
+        except KeyUnknown:
+            await self._keys.seek()
+            return self.verify(token)
+
     def verify(self, token: str) -> Identity:
         """Return what the token says; it ends when it is no longer accepted, leeway included.
 
         Raises:
+            KeyUnknown: No known key has the id that the token names.
             UnauthenticatedError: The token has expired, or is not valid.
         """
         try:
@@ -116,9 +70,12 @@ class TokenVerifier:
 
     def _verify(self, token: str) -> Identity:
         header = jwt.get_unverified_header(token)
-        key = self._keys.find(header.get("kid", ""))
-        if key is None or "crit" in header:
+        if "crit" in header or "kid" not in header:
             raise _token_invalid()
+        key_id = header["kid"]
+        key = self._keys.find(key_id)
+        if key is None:
+            raise KeyUnknown(Reason.TOKEN_INVALID, _INVALID)
         claims = jwt.decode(
             token,
             key,
@@ -135,6 +92,7 @@ class TokenVerifier:
             merchant_id=UUID(merchant),
             subject=claims["sub"],
             scopes=frozenset(scope.split()),
+            key_id=key_id,
             expires_at=float(claims["exp"]) + self._leeway,
         )
 
@@ -187,4 +145,4 @@ def token_expired() -> UnauthenticatedError:
 
 
 def _token_invalid() -> UnauthenticatedError:
-    return UnauthenticatedError(Reason.TOKEN_INVALID, "the token is not valid")
+    return UnauthenticatedError(Reason.TOKEN_INVALID, _INVALID)

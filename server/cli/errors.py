@@ -34,7 +34,7 @@ def failure(error: Exception) -> Failure | None:
     import grpc
 
     from domain.errors import PatronError
-    from server.auth.tokens import KeysUnusable
+    from server.auth.keys import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError
 

@@ -155,7 +155,8 @@ def _stop_seconds(settings: Settings) -> float:
 
 
 def _greet(settings: Settings, server: "RunningServer") -> None:
-    if settings.is_development and settings.embeds_database:
+    # The calls that the welcome tells to paste are plain.
+    if settings.is_development and settings.embeds_database and settings.tls_cert_file is None:
         from server.cli.welcome import welcome
 
         welcome(settings, server)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
+from typing import NamedTuple
 
 from domain.errors import (
     PermissionDeniedError,
@@ -30,36 +31,38 @@ class Auth(Interceptor):
         Args:
             verifier: Tells who carries a token.
             remembered: How many tokens, the last used ones, are verified once and then known until
-                they expire.
+                they expire or their key is withdrawn.
         """
         self._verifier = verifier
         self._remembered = remembered
         self._known: OrderedDict[str, Identity] = OrderedDict()
+        verifier.on_withdrawal(self._forget)
 
     def wrap(self, method: Method, call: Call) -> Call:
         """Authenticate the calls of the method."""
         # The empty scope of a method without a policy is in no token: nobody may call it.
         scope = method.policy.scope
+        missing = f"the token lacks the scope {scope}"
 
-        def authenticate(context: Context) -> Identity:
-            identity = self.identify(context)
+        def admit(identity: Identity, sent: _Sent, context: Context) -> None:
             if scope not in identity.scopes:
                 raise PermissionDeniedError(
-                    Reason.SCOPE_MISSING,
-                    f"the token lacks the scope {scope}",
-                    metadata={"scope": scope},
+                    Reason.SCOPE_MISSING, missing, metadata={"scope": scope}
                 )
             set_caller(
-                Caller(identity.merchant_id, identity.subject, _deadline(context), _seen(context))
+                Caller(identity.merchant_id, identity.subject, _deadline(context), sent.seen)
             )
-            return identity
 
         async def authenticated(request: Payload, context: Context) -> Payload:
-            authenticate(context)
+            sent = _sent(context)
+            identity = self.recall(sent.authorization) or await self.verify(sent.authorization)
+            admit(identity, sent, context)
             return await call(request, context)
 
         async def authenticated_stream(request: Payload, context: Context) -> Payload:
-            identity = authenticate(context)
+            sent = _sent(context)
+            identity = self.recall(sent.authorization) or await self.verify(sent.authorization)
+            admit(identity, sent, context)
             lifetime = asyncio.timeout(identity.expires_at - time.time())
             try:
                 async with lifetime:
@@ -71,48 +74,67 @@ class Auth(Interceptor):
 
         return authenticated if method.kind is Kind.UNARY else authenticated_stream
 
-    def identify(self, context: Context) -> Identity:
-        """Return what the call's token says.
+    def recall(self, authorization: str) -> Identity | None:
+        """Return what a known token says; None when it isn't known.
 
         Raises:
-            UnauthenticatedError: There is no token, or it is not valid.
+            UnauthenticatedError: It has expired since it was verified.
         """
-        authorization = _authorization(context)
         identity = self._known.get(authorization)
         if identity is None:
-            return self._verify(authorization)
+            return None
         if identity.expires_at <= time.time():
             del self._known[authorization]
             raise token_expired()
         self._known.move_to_end(authorization)
         return identity
 
-    def _verify(self, authorization: str) -> Identity:
+    async def verify(self, authorization: str) -> Identity:
+        """Return what a token says that isn't known yet, and know it from now on.
+
+        Raises:
+            UnauthenticatedError: It is no bearer token, or not valid.
+        """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _token_missing()
-        identity = self._verifier.verify(token)
+        identity = await self._verifier.admit(token)
         self._known[authorization] = identity
         if len(self._known) > self._remembered:
             self._known.popitem(last=False)
         return identity
 
+    def _forget(self, key_ids: frozenset[str]) -> None:
+        for authorization, identity in list(self._known.items()):
+            if identity.key_id in key_ids:
+                del self._known[authorization]
 
-def _authorization(context: Context) -> str:
+
+class _Sent(NamedTuple):
+    """What a client sends of itself beside its request."""
+
+    authorization: str
+    seen: Revision | None
+
+
+def _sent(context: Context) -> _Sent:
+    authorization, seen = "", None
+    # Once for both: some transports make a copy of the metadata each time that they are asked.
     for key, value in context.invocation_metadata() or ():
         if key == "authorization":
-            return str(value)
-    raise _token_missing()
+            authorization = str(value)
+        elif key == "patron-min-revision":
+            seen = _revision(str(value))
+    if not authorization:
+        raise _token_missing()
+    return _Sent(authorization, seen)
 
 
-def _seen(context: Context) -> Revision | None:
-    for key, value in context.invocation_metadata() or ():
-        if key == "patron-min-revision":
-            try:
-                return Revision.parse(str(value))
-            except ValueError:
-                raise revision_unknown() from None
-    return None
+def _revision(text: str) -> Revision:
+    try:
+        return Revision.parse(text)
+    except ValueError:
+        raise revision_unknown() from None
 
 
 def _token_missing() -> UnauthenticatedError:

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -51,7 +50,7 @@ class ResponseCache(Interceptor):
 
 async def _compute(call: Call, request: bytes, caller: Caller) -> Computed:
     deadline = time.monotonic() + _COMPUTATION_SECONDS
-    set_caller(replace(caller, deadline=deadline, seen=None))
+    set_caller(caller._replace(deadline=deadline, seen=None))
     body = await call(request, _NO_CLIENT)
     reflection = find_reflection()
     return Computed(body, reflection.revision, reflection.valid_until.timestamp())

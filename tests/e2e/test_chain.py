@@ -325,7 +325,7 @@ async def test_work_that_gives_up_at_the_deadline(served: Served, bearer: Bearer
         return bill.GetBillResponse()
 
     served.bills.get_bill = behaviour
-    refused = await refusal(served.billing.GetBill(GET_BILL, metadata=bearer, timeout=0.1))
+    refused = await refusal(served.billing.GetBill(GET_BILL, metadata=bearer, timeout=0.5))
 
     assert refused.code == grpc.StatusCode.DEADLINE_EXCEEDED
     await eventually(lambda: reached)

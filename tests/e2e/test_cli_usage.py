@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from server.auth.development import ALGORITHM
-from server.auth.tokens import KeySet, TokenVerifier
+from server.auth.tokens import TokenVerifier
 from server.settings import Settings
 from tests.support.command_line import fails, patron, succeeds
+from tests.support.tokens import ring_of
 
 MERCHANT = "5b0c9b7e-8f0f-4a38-9d6a-0d0a3f7f6a01"
 NEW_MERCHANT = ("merchant", "create", "--name", "A", "--currency", "USD", "--time-zone", "UTC")
@@ -16,7 +16,7 @@ NEW_MERCHANT = ("merchant", "create", "--name", "A", "--currency", "USD", "--tim
 
 def verifier(data: Path, **names: str) -> TokenVerifier:
     """Return what verifies tokens as a server on the data directory does."""
-    keys = KeySet.read(data / "auth" / "jwks.json", ALGORITHM)
+    keys = ring_of(data / "auth" / "jwks.json")
     return TokenVerifier(keys, **{"issuer": "patron", "audience": "patron"} | names, leeway=0)
 
 
@@ -47,7 +47,9 @@ def test_a_wrong_variable_is_named_in_one_line() -> None:
 def test_production_does_not_start_without_its_keys(tmp_path: Path) -> None:
     """A server in production never makes up keys."""
     told = fails("serve", "--data-dir", tmp_path, status=2, PATRON_ENVIRONMENT="production")
-    assert told == "Error: PATRON_AUTH_JWKS_FILE is required in production\n"
+    assert (
+        told == "Error: PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL is required in production\n"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -11,9 +11,12 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from prometheus_client import CollectorRegistry
 
 from server.auth.development import ALGORITHM, DevelopmentKey
-from server.auth.tokens import KeySet, TokenSigner, TokenVerifier
+from server.auth.key_ring import KeyRing
+from server.auth.key_source import JwksFile
+from server.auth.tokens import TokenSigner, TokenVerifier
 
 ISSUER = "https://issuer.test"
 AUDIENCE = "patron"
@@ -29,8 +32,7 @@ class Issuer:
         self.signer: TokenSigner = self.key.signer(issuer=ISSUER, audience=AUDIENCE)
 
     def verifier(self, leeway: float = 30.0) -> TokenVerifier:
-        keys = KeySet.read(self.key.jwks_path, ALGORITHM)
-        return TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE, leeway=leeway)
+        return verifier_of(self.key.jwks_path, ALGORITHM, leeway)
 
     def token(
         self, *, scopes: frozenset[str] = ALL_SCOPES, lifetime: float = 600, subject: str = "app"
@@ -75,6 +77,17 @@ class Issuer:
         parts = [_base64url(json.dumps(part).encode()) for part in (header, self.claims())]
         text = b".".join(parts)
         return b".".join([text, _base64url(sign(text))]).decode()
+
+
+def verifier_of(jwks: Path, algorithm: str, leeway: float = 30.0) -> TokenVerifier:
+    """Return what verifies tokens of the keys in a file."""
+    return TokenVerifier(ring_of(jwks, algorithm), issuer=ISSUER, audience=AUDIENCE, leeway=leeway)
+
+
+def ring_of(jwks: Path, algorithm: str = ALGORITHM) -> KeyRing:
+    """Return the keys of a file, which nothing reads again by itself."""
+    source = JwksFile(jwks, algorithm)
+    return KeyRing(source.read(), source, registry=CollectorRegistry())
 
 
 def _base64url(content: bytes) -> bytes:

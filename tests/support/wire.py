@@ -9,7 +9,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from server.main import SERVICES
+from server.services import SERVICES
 from tests.support.bills import trailers
 from tests.support.service import Service
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from domain.errors import Reason, UnauthenticatedError
-from domain.model.caller import Identity
+from domain.model.caller import Caller, Identity
+from patron.options.v1.options_pb2 import MethodPolicy
 from server.auth.tokens import TokenVerifier
+from server.call import current_caller
 from server.interceptors.auth import Auth
-from tests.support.tokens import AUDIENCE, ISSUER, Issuer
+from server.interceptors.method import Kind
+from tests.support.tokens import AUDIENCE, ISSUER, MERCHANT, Issuer, ring_of
 
 
 class CountingVerifier(TokenVerifier):
@@ -33,59 +36,81 @@ def issuer(tmp_path: Path) -> Issuer:
 @pytest.fixture
 def verifier(issuer: Issuer) -> CountingVerifier:
     """Return what verifies them, without leeway."""
-    keys = issuer.verifier()._keys
+    keys = ring_of(issuer.key.jwks_path)
     return CountingVerifier(keys, issuer=ISSUER, audience=AUDIENCE, leeway=0)
 
 
-def context(token: str) -> Any:
-    """Return what is asked of a call's context, with this token."""
-    metadata = (("user-agent", "test"), ("authorization", f"bearer {token}"))
-    return SimpleNamespace(invocation_metadata=lambda: metadata)
+async def identify(auth: Auth, token: str) -> Identity:
+    """Return who calls with this token."""
+    authorization = f"bearer {token}"
+    return auth.recall(authorization) or await auth.verify(authorization)
 
 
-def test_verifies_once(issuer: Issuer, verifier: CountingVerifier) -> None:
+async def test_verifies_once(issuer: Issuer, verifier: CountingVerifier) -> None:
     """A token is verified by its first call only."""
-    auth, call = Auth(verifier), context(issuer.token())
+    auth, token = Auth(verifier), issuer.token()
 
-    assert auth.identify(call) == auth.identify(call)
+    assert await identify(auth, token) == await identify(auth, token)
     assert verifier.verified == 1
 
 
-def test_forgets_the_least_recently_used(issuer: Issuer, verifier: CountingVerifier) -> None:
+async def test_forgets_the_least_recently_used(issuer: Issuer, verifier: CountingVerifier) -> None:
     """No more than so many tokens are known; the one that was not used for longest goes."""
     auth = Auth(verifier, remembered=2)
-    first, second, third = (context(issuer.token(subject=name)) for name in ("a", "b", "c"))
-    for call in (first, second, first, third):
-        auth.identify(call)
+    first, second, third = (issuer.token(subject=name) for name in ("a", "b", "c"))
+    for token in (first, second, first, third):
+        await identify(auth, token)
     assert verifier.verified == 3
 
-    auth.identify(first)
+    await identify(auth, first)
     assert verifier.verified == 3
-    auth.identify(second)
+    await identify(auth, second)
     assert verifier.verified == 4
 
 
-def test_known_tokens_expire(
+async def test_known_tokens_expire(
     issuer: Issuer, verifier: CountingVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A known token that expires is refused and forgotten."""
-    auth, call = Auth(verifier), context(issuer.token(lifetime=600))
-    auth.identify(call)
+    auth, token = Auth(verifier), issuer.token(lifetime=600)
+    await identify(auth, token)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 601)
 
     with pytest.raises(UnauthenticatedError) as refused:
-        auth.identify(call)
+        await identify(auth, token)
     assert refused.value.reason is Reason.TOKEN_EXPIRED
     assert not auth._known
 
 
-def test_refusals_are_not_remembered(verifier: CountingVerifier) -> None:
+async def test_refusals_are_not_remembered(verifier: CountingVerifier) -> None:
     """A bad token takes no memory, however often it comes."""
     auth = Auth(verifier)
     for _ in range(2):
         with pytest.raises(UnauthenticatedError):
-            auth.identify(context("nonsense"))
+            await identify(auth, "nonsense")
 
     assert verifier.verified == 2
     assert not auth._known
+
+
+async def test_a_known_token_waits_for_nothing(issuer: Issuer, verifier: CountingVerifier) -> None:
+    """A call with a known token reaches its handler without giving way to another."""
+    auth, authorization = Auth(verifier), f"Bearer {issuer.token()}"
+    await auth.verify(authorization)
+    method: Any = SimpleNamespace(policy=MethodPolicy(scope="bills.read"), kind=Kind.UNARY)
+    metadata = (("user-agent", "test"), ("authorization", authorization))
+    context: Any = SimpleNamespace(time_remaining=lambda: 5.0, invocation_metadata=lambda: metadata)
+    callers: list[Caller] = []
+
+    async def handler(request: object, _context: object) -> object:
+        callers.append(current_caller())
+        return request
+
+    call: Any = auth.wrap(method, handler)("a request", context)
+    with pytest.raises(StopIteration) as answer:
+        call.send(None)
+    assert answer.value.value == "a request"
+    [caller] = callers
+    assert caller.merchant_id == MERCHANT
+    assert caller.deadline == pytest.approx(time.monotonic() + 5, abs=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from server.auth.tokens import ALGORITHMS
+from server.auth.keys import ALGORITHMS
 from server.settings import Environment, Settings, SettingsError
 
 SECRET = "s" * 32
@@ -97,19 +97,39 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(variable: str, value: st
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("missing", ["PATRON_AUTH_JWKS_FILE", "PATRON_SECRET"])
-def test_production_has_no_keys_of_its_own(missing: str, tmp_path: Path) -> None:
+PRODUCTION = {
+    "PATRON_ENVIRONMENT": "production",
+    "PATRON_AUTH_JWKS_URL": "https://issuer.example/jwks.json",
+    "PATRON_SECRET": SECRET,
+}
+
+
+@pytest.mark.parametrize(
+    "missing, problem",
+    [
+        ("PATRON_AUTH_JWKS_URL", "PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL is required"),
+        ("PATRON_SECRET", "PATRON_SECRET is required"),
+    ],
+)
+def test_production_has_no_keys_of_its_own(missing: str, problem: str, tmp_path: Path) -> None:
     """In production one serves with keys that are given, never with development's."""
     jwks = tmp_path / "jwks.json"
     jwks.write_text("{}")
-    given = {
-        "PATRON_ENVIRONMENT": "production",
-        "PATRON_AUTH_JWKS_FILE": str(jwks),
-        "PATRON_SECRET": SECRET,
-    }
-    Settings.load(given).require_keys()
-    del given[missing]
-    with pytest.raises(SettingsError, match=f"{missing} is required in production"):
+    by_file = {name: value for name, value in PRODUCTION.items() if "URL" not in name}
+    Settings.load(by_file | {"PATRON_AUTH_JWKS_FILE": str(jwks)}).require_keys()
+    Settings.load(PRODUCTION).require_keys()
+
+    given = {name: value for name, value in PRODUCTION.items() if name != missing}
+    with pytest.raises(SettingsError, match=f"{problem} in production"):
+        Settings.load(given).require_keys()
+
+
+def test_keys_have_one_source(tmp_path: Path) -> None:
+    """Keys from a file and from a URL at once are a mistake, in development too."""
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text("{}")
+    given = {"PATRON_AUTH_JWKS_FILE": str(jwks), "PATRON_AUTH_JWKS_URL": "https://issuer.example"}
+    with pytest.raises(SettingsError, match="unset PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL"):
         Settings.load(given).require_keys()
 
 

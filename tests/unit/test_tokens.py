@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Reason, UnauthenticatedError
-from server.auth.tokens import KeySet, TokenSigner, TokenVerifier
-from tests.support.tokens import AUDIENCE, ISSUER, MERCHANT, Issuer
+from server.auth.key_source import JwksFile
+from server.auth.keys import KeySet, KeysUnusable
+from server.auth.tokens import TokenSigner
+from tests.support.tokens import AUDIENCE, ISSUER, MERCHANT, Issuer, verifier_of
 
 
 @pytest.fixture(scope="module")
@@ -125,17 +127,18 @@ def test_refuses_anything(issuer: Issuer, token: str) -> None:
     assert reason_of(issuer, token) is Reason.TOKEN_INVALID
 
 
-def test_other_algorithms() -> None:
-    """A deployment may use another algorithm; only its keys are in the set then."""
+def test_other_algorithms(tmp_path: Path) -> None:
+    """A deployment may use another algorithm; only its keys count then."""
     private = ec.generate_private_key(ec.SECP256R1())
     entry = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(private.public_key()))
     jwks = json.dumps({"keys": [entry | {"kid": "1"}]})
     signer = TokenSigner(private, key_id="1", algorithm="ES256", issuer=ISSUER, audience=AUDIENCE)
     token = signer.sign(merchant_id=MERCHANT, subject="app", scopes=[], lifetime=60)
-    verifier = TokenVerifier(KeySet.parse(jwks, "ES256"), issuer=ISSUER, audience=AUDIENCE)
+    path = tmp_path / "jwks.json"
+    path.write_text(jwks)
 
-    assert verifier.verify(token).merchant_id == MERCHANT
-    with pytest.raises(ValueError, match="EdDSA"):
+    assert verifier_of(path, "ES256").verify(token).merchant_id == MERCHANT
+    with pytest.raises(KeysUnusable, match="no key of EdDSA"):
         KeySet.parse(jwks, "EdDSA")
 
 
@@ -147,8 +150,11 @@ SECRET_ENTRY = {"kty": "oct", "k": "c2VjcmV0", "kid": "1"}
     [
         ("nonsense", "EdDSA", "not a JWK set"),
         ("[]", "EdDSA", "not a JWK set"),
-        ('{"keys": []}', "EdDSA", "at least one key"),
-        ('{"keys": [{"kty": "OKP", "kid": "1"}]}', "EdDSA", "not a JWK set"),
+        ('{"keys": []}', "EdDSA", "no key of EdDSA"),
+        ('{"keys": ["a"]}', "EdDSA", "not a JWK set"),
+        ("[" * 100_000, "EdDSA", "not a JWK set"),
+        ('{"keys": [{"kty": "OKP", "kid": "1"}]}', "EdDSA", "no key of EdDSA"),
+        ('{"keys": [{"kty": "RSA", "n": 7, "e": [], "kid": "1"}]}', "RS256", "no key of RS256"),
         (json.dumps({"keys": [SECRET_ENTRY]}), "HS256", "HS256 is none of"),
         (json.dumps({"keys": [SECRET_ENTRY]}), "EdDSA", "public keys only"),
     ],
@@ -172,7 +178,20 @@ def test_refuses_keys(issuer: Issuer, changes: dict[str, Any]) -> None:
         KeySet.parse(json.dumps({"keys": entries}), "EdDSA")
 
 
+def test_leaves_out_what_is_not_for_tokens(issuer: Issuer) -> None:
+    """Keys for encryption, of other algorithms and of unknown types do not spoil a set."""
+    [entry] = json.loads(issuer.key.jwks_path.read_text())["keys"]
+    private = ec.generate_private_key(ec.SECP256R1())
+    other = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(private.public_key()))
+    others = [entry | {"kid": "2", "use": "enc"}, other | {"kid": "3"}, {"kty": "AKP"}]
+    keys = KeySet.parse(json.dumps({"keys": [*others, entry]}), "EdDSA")
+
+    assert keys.find(entry["kid"])
+    assert not keys.find("2")
+    assert not keys.find("3")
+
+
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that isn't there is an OSError."""
-    with pytest.raises(FileNotFoundError):
-        KeySet.read(tmp_path / "jwks.json", "EdDSA")
+    """A file that isn't there has no keys, and the error names it."""
+    with pytest.raises(KeysUnusable, match=r"jwks\.json: No such file"):
+        JwksFile(tmp_path / "jwks.json", "EdDSA").read()

@@ -36,7 +36,8 @@ from server.handlers.customers import CustomerHandler
 from server.handlers.digests import Digests
 from server.handlers.page_tokens import PageTokens
 from server.health import Health
-from server.interceptors import Chain, default_interceptors
+from server.interceptors import Chain, Overload, default_interceptors
+from server.limits import Budget, RedisLeases, RedisRateLimiter
 from server.logs import configure_logging
 from server.phones import parse_phone
 from server.private_files import read_or_create
@@ -113,7 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[RunningServer]:
         )
         admin = stack.enter_context(_admin_server(settings, registry, health))
         target = await stack.enter_async_context(
-            _grpc_server(settings, database, verifier, registry)
+            _grpc_server(settings, database, redis, verifier, registry)
         )
         server = RunningServer(pid=os.getpid(), target=target, admin=admin.address)
         if settings.embeds_database:
@@ -152,6 +153,7 @@ async def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, st
 async def _grpc_server(
     settings: Settings,
     database: Database,
+    redis: Redis,
     verifier: TokenVerifier,
     registry: CollectorRegistry,
 ) -> AsyncIterator[str]:
@@ -160,6 +162,8 @@ async def _grpc_server(
         registry=registry,
         verifier=verifier,
         capture=capture,
+        overload=Overload(max_in_flight=settings.max_in_flight, max_streams=settings.max_streams),
+        limiters=_limiters(settings, redis),
         slow_after=settings.slow_call_seconds,
     )
     server = grpc.aio.server(
@@ -199,6 +203,21 @@ def _add_services(server: grpc.aio.Server, settings: Settings, database: Databas
     add_CustomerServiceServicer_to_server(CustomerHandler(customers, digests, pages), server)
     add_BillServiceServicer_to_server(BillHandler(bills, digests, pages), server)
     add_AnalyticsServiceServicer_to_server(AnalyticsHandler(analytics, pages), server)
+
+
+def _limiters(settings: Settings, redis: Redis) -> dict[str, RedisRateLimiter]:
+    rates = {
+        "read": settings.rate_limit_read,
+        "write": settings.rate_limit_write,
+        "analytics": settings.rate_limit_analytics,
+        "bulk": settings.rate_limit_bulk,
+    }
+    leases = RedisLeases(redis, timeout=settings.redis_timeout_seconds)
+    return {
+        name: RedisRateLimiter(Budget.of(name, rate), leases, workers=settings.workers)
+        for name, rate in rates.items()
+        if rate
+    }
 
 
 def _verifier(settings: Settings) -> TokenVerifier:

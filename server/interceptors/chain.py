@@ -1,7 +1,7 @@
 """The one grpc interceptor: it wraps each method once and remembers the result."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -18,6 +18,8 @@ from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.log import Log
 from server.interceptors.method import Kind, Method
 from server.interceptors.metrics import Metrics
+from server.interceptors.overload import Overload
+from server.interceptors.rate_limit import RateLimit, RateLimiter
 from server.interceptors.validation import Validation
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def default_interceptors(
     registry: CollectorRegistry,
     verifier: TokenVerifier,
     capture: Capture,
+    overload: Overload,
+    limiters: Mapping[str, RateLimiter],
     slow_after: float = 1.0,
 ) -> tuple[Interceptor, ...]:
     """Return Patron's interceptors, the outermost first.
@@ -44,13 +48,17 @@ def default_interceptors(
         registry: Where the metrics are registered.
         verifier: Tells who carries a token.
         capture: Reports an unexpected exception, with its id and the method.
+        overload: Bounds the work of the worker.
+        limiters: The limiter of each budget, by its name.
         slow_after: From how many seconds on a call of one request and one answer is logged as slow.
     """
     return (
         Metrics(registry),
         Log(slow_after=slow_after),
         Errors(capture),
+        overload,
         Auth(verifier),
+        RateLimit(limiters),
         Codec(),
         Validation(),
     )

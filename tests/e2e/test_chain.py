@@ -30,7 +30,7 @@ from patron.analytics.v1 import analytics_service_pb2 as analytics
 from patron.analytics.v1.analytics_pb2 import Period
 from patron.bill.v1 import bill_service_pb2 as bill
 from server.call import current_caller
-from server.interceptors import default_interceptors
+from server.interceptors import Overload, default_interceptors
 from server.interceptors.errors import Capture
 from server.sentry import capture, close_sentry, init_sentry
 from tests.support.chain_server import (
@@ -106,7 +106,11 @@ def serving(
 ) -> Any:
     """Return the context of a server with all interceptors."""
     chain = default_interceptors(
-        registry=registry, verifier=issuer.verifier(leeway=0), capture=capture
+        registry=registry,
+        verifier=issuer.verifier(leeway=0),
+        capture=capture,
+        overload=Overload(max_in_flight=100, max_streams=100),
+        limiters={},
     )
     return serve(transport, chain, *registrations)
 

@@ -25,6 +25,15 @@ SCOPES = frozenset(
     {"customers.read", "customers.write", "bills.read", "bills.write", "analytics.read"}
 )
 
+_GENEROUS = {
+    "rate_limit_read": 100_000,
+    "rate_limit_write": 100_000,
+    "rate_limit_analytics": 100_000,
+    "rate_limit_bulk": 100_000,
+    "max_in_flight": 10_000,
+    "max_streams": 1_000,
+}
+
 
 class _WithToken:
     """Sends a token with every call."""
@@ -127,8 +136,13 @@ async def _commit_without_the_disk(urls: DatabaseUrls) -> None:
 
 @asynccontextmanager
 async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Service]:
-    """Run a server on a data directory, with these settings beside."""
-    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
+    """Run a server on a data directory, with these settings beside.
+
+    Unless they say so, no test meets a limit.
+    """
+    settings = Settings.load(
+        {}, **{"data_dir": data_dir, "port": 0, "admin_port": 0, **_GENEROUS, **options}
+    )
     with EmbeddedPostgres(data_dir) as urls:
         await _commit_without_the_disk(urls)
         await migrate(urls.owner)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from patron.bill.v1 import bill_service_pb2 as bill
-from server.interceptors import Chain, default_interceptors
+from server.interceptors import Chain, Overload, default_interceptors
 from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Kind, Method
 from tests.support.tokens import Issuer
@@ -40,22 +40,26 @@ async def list_bills(_requests: Any, _context: Any) -> AsyncIterator[bill.ListBi
 
 
 def test_order(tmp_path: Path) -> None:
-    """Metrics see all; errors what is refused by whom it may be; the codec is innermost but one."""
+    """Metrics see all, errors what anyone refuses; overload costs no token, a limit no parsing."""
     chain = default_interceptors(
         registry=CollectorRegistry(),
         verifier=Issuer(tmp_path).verifier(),
         capture=lambda *_: None,
+        overload=Overload(max_in_flight=1, max_streams=1),
+        limiters={},
     )
 
     assert [type(interceptor).__name__ for interceptor in chain] == [
         "Metrics",
         "Log",
         "Errors",
+        "Overload",
         "Auth",
+        "RateLimit",
         "Codec",
         "Validation",
     ]
-    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 3
+    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 5
 
 
 async def test_wraps_each_method_once() -> None:

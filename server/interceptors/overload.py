@@ -115,7 +115,7 @@ class UsualTime:
         forgetting = now - self._learnt_at - self._MEMORY
         if forgetting <= 0:
             return self._seconds
-        return max(self.LEAST, self._seconds * 0.5**forgetting)
+        return max(self.LEAST, self._seconds * math.exp2(-forgetting))
 
     def learn(self, begun: float, ended: float) -> None:
         """Take a successful call into account; its times are on the same clock."""
@@ -128,9 +128,11 @@ class UsualTime:
 
 
 def _remaining(context: Context) -> float:
-    remaining: float | None = context.time_remaining()
+    remaining = context.time_remaining()
     # Unlike what the stubs say, it is None for a call without a deadline on grpcio.
-    return remaining if remaining is not None else math.inf
+    if remaining is None:
+        return math.inf
+    return remaining
 
 
 def _too_late() -> DeadlineExceededError:

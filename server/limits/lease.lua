@@ -6,7 +6,8 @@
 -- ARGV     rate (tokens a second), burst, the id of the new lease, the lease that the worker has
 --          used up (empty: none)
 --
--- Returns how many tokens are leased, and when there are none, after how many microseconds to ask again.
+-- Returns how many tokens are leased, and after how many microseconds to ask for more: 0 unless the
+-- bucket is empty now.
 --
 -- It is a token bucket, as GCRA is. Tokens that were leased before a moment may be spent after it, in
 -- addition to all that the bucket then holds. So the bucket is never fuller than the burst less the
@@ -53,9 +54,10 @@ local full = math.ceil((burst / rate * SECOND + LAPSE + ACTIVE) / 1000)
 redis.call('PEXPIRE', bucket, full)
 redis.call('PEXPIRE', leases, full)
 
-if granted > 0 then
+if tokens >= 1 then
   return {granted, 0}
 end
 -- Until there is one, but not before there is a lease worth asking for, nor so late that the bucket
 -- overflows.
-return {0, math.ceil(math.max((1 - tokens) / rate, math.min(LEASE, burst / rate / 2)) * SECOND)}
+local wait = math.max((1 - tokens) / rate, math.min(LEASE, burst / rate / 2))
+return {granted, math.ceil(wait * SECOND)}

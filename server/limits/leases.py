@@ -43,9 +43,11 @@ class Lease:
     name: str
     """What Redis knows it by, for the next one to replace it."""
     tokens: int
-    """How many calls may pass; 0: none, Redis refused."""
-    ends_at: float
-    """Until when they may, or when it makes sense to ask again; on the given clock."""
+    """How many calls may pass."""
+    lapses_at: float
+    """Until when they may, on this worker's clock."""
+    empty_until: float
+    """Before when there is no use in asking for more, on this worker's clock."""
 
 
 class RedisLeases:
@@ -106,8 +108,12 @@ class RedisLeases:
             self._rest(error)
             return None
         self._answered()
-        ends_at = asked_at + LAPSE if tokens else self._clock() + wait / 1_000_000
-        return Lease(f"{name}:{tokens}", tokens, ends_at)
+        return Lease(
+            f"{name}:{tokens}",
+            tokens,
+            lapses_at=asked_at + LAPSE,
+            empty_until=self._clock() + wait / 1_000_000,
+        )
 
     def _rest(self, error: Exception) -> None:
         self._rests_until = self._clock() + _COOL_DOWN

@@ -65,10 +65,8 @@ class _Share:
     def receive(self, lease: Lease) -> None:
         self.lease = lease.name
         self.tokens = lease.tokens
-        if lease.tokens:
-            self.lapses_at = lease.ends_at
-        else:
-            self.refused_until = lease.ends_at
+        self.lapses_at = lease.lapses_at
+        self.refused_until = lease.empty_until
 
 
 class RedisRateLimiter:
@@ -122,13 +120,15 @@ class RedisRateLimiter:
             if now < share.refused_until:
                 self.counts.refused += 1
                 return share.refused_until - now
+            if now >= patience:
+                # Redis answers, but others were always faster to take what it gave.
+                self.counts.refused += 1
+                return self._leases.timeout
             flight = self._flight(share, merchant_id)
-            if flight is None or now >= patience:
+            if flight is None:
                 return self._decide_locally(share, now)
-            # Unlike awaiting it, this leaves the flight to the others when the caller is cancelled.
-            done, _ = await asyncio.wait({flight}, timeout=patience - now)
-            for ended in done:
-                ended.result()
+            # A caller that is cancelled must not cancel it for the others.
+            await asyncio.shield(flight)
             now = self._clock()
         self.counts.passed += 1
         return 0.0

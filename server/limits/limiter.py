@@ -54,7 +54,7 @@ class _Share:
         self.lapses_at = 0.0
         self.refused_until = 0.0
         self.lease = ""
-        self.flight: asyncio.Task[None] | None = None
+        self.flight: asyncio.Task[bool] | None = None
 
     def spend(self, now: float) -> bool:
         if not self.tokens or now >= self.lapses_at:
@@ -125,10 +125,9 @@ class RedisRateLimiter:
                 self.counts.refused += 1
                 return self._leases.timeout
             flight = self._flight(share, merchant_id)
-            if flight is None:
-                return self._decide_locally(share, now)
             # A caller that is cancelled must not cancel it for the others.
-            await asyncio.shield(flight)
+            if flight is None or not await asyncio.shield(flight):
+                return self._decide_locally(share, self._clock())
             now = self._clock()
         self.counts.passed += 1
         return 0.0
@@ -145,20 +144,23 @@ class RedisRateLimiter:
             self._shares.move_to_end(merchant_id)
         return share
 
-    def _flight(self, share: _Share, merchant_id: UUID) -> asyncio.Task[None] | None:
+    def _flight(self, share: _Share, merchant_id: UUID) -> asyncio.Task[bool] | None:
         """Return the question to Redis that is under way, or a new one; None: not now."""
         if share.flight is None and self._leases.may_ask():
             self.counts.asked += 1
             share.flight = asyncio.create_task(self._renew(share, merchant_id))
         return share.flight
 
-    async def _renew(self, share: _Share, merchant_id: UUID) -> None:
+    async def _renew(self, share: _Share, merchant_id: UUID) -> bool:
+        """Return whether Redis answered."""
         try:
             lease = await self._leases.ask(self._budget, merchant_id, share.lease)
-            if lease is not None:
-                share.receive(lease)
         finally:
             share.flight = None
+        if lease is None:
+            return False
+        share.receive(lease)
+        return True
 
     def _decide_locally(self, share: _Share, now: float) -> float:
         self.counts.fallbacks += 1

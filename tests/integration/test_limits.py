@@ -72,13 +72,13 @@ HISTORIES = st.builds(
             st.sampled_from([1, 1, 2, 8, 40]),
         ),
         min_size=20,
-        max_size=60,
+        max_size=50,
     ),
     random=st.integers(0, 2**32).map(Random),
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(history=HISTORIES)
 async def test_no_window_exceeds_the_limit(server: blocking.Redis, history: History) -> None:
     """In any W seconds at most rate * W + burst calls pass, leases outstanding included."""

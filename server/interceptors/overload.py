@@ -70,7 +70,7 @@ class Overload(Interceptor):
 
     def _stream(self, call: Call) -> Call:
         async def guarded(request: Payload, context: Context) -> Payload:
-            if _remaining(context) <= 0:
+            if _remaining(context) < UsualTime.LEAST:
                 raise _too_late()
             if self.streams >= self._max_streams:
                 raise _overloaded("open streams")

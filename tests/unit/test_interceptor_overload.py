@@ -145,7 +145,7 @@ async def test_a_deadline_shorter_than_usual() -> None:
     await guarded(b"", context())
 
 
-@given(st.integers(0, 2**32), st.floats(0.005, 0.5), st.floats(0.1, 2))
+@given(st.integers(0, 2**32), st.floats(0.05, 0.5), st.floats(0.1, 1.5))
 def test_nine_of_ten_take_longer(seed: int, median: float, spread: float) -> None:
     """The usual time comes to lie near the first decile, whatever the times are like."""
     random, usual, now = Random(seed), UsualTime(), 1_000.0
@@ -156,8 +156,7 @@ def test_nine_of_ten_take_longer(seed: int, median: float, spread: float) -> Non
         usual.learn(now - took, now)
         now += 0.001
 
-    if usual.at(now) > UsualTime.LEAST:
-        assert 0.03 <= sum(below[-2_000:]) / 2_000 <= 0.2
+    assert 0.03 <= sum(below[-2_000:]) / 2_000 <= 0.2
 
 
 @given(st.floats(0.01, 10), st.floats(0.002, 1))

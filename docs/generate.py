@@ -39,7 +39,7 @@ Generated from the contract in [protos/](../protos/patron) by `make generate`.
 - Every call needs the metadata `authorization: Bearer <token>`. The token names the merchant and
   must have the scope of the RPC.
 - *Safe to retry* says that the same request may be sent again when its outcome is not known.
-- The budget is declared for later: today the server does not limit calls.
+- The budget is [what a call is taken from](concepts.md#limits-and-a-server-that-is-busy).
 - *Cacheable* says for how long an answer may be served again if nothing is written meanwhile.
   [Reading your own writes](concepts.md#reading-your-own-writes) tells how to get nothing older than
   what you have seen.
@@ -64,13 +64,14 @@ text. These details come where they fit:
 | --- | --- |
 | `BadRequest` | which fields of the request are wrong, and why |
 | `RetryInfo` | how long to wait before the next try |
+| `QuotaFailure` | which budget is used up |
 | `RequestInfo` | the opaque id of an unexpected error; the server's log has it too |
 
 Refusals by the transport itself, such as of a message that is too large, carry the code alone.
 
-After `UNAVAILABLE`, `DEADLINE_EXCEEDED` and `WRITE_CONTENDED`, send the same request with the same
-`request_id` again. After `ETAG_STALE`, read first. The other errors come again until the request,
-the token or the data has changed.
+After `UNAVAILABLE`, `DEADLINE_EXCEEDED`, `RATE_LIMITED` and `WRITE_CONTENDED`, send the same
+request with the same `request_id` again. After `ETAG_STALE`, read first. The other errors come
+again until the request, the token or the data has changed.
 """
 
 _SETTINGS: Final = """\

@@ -22,8 +22,9 @@ from server.cache.writer import CacheInvalidatingWriter
 from server.embedded import EmbeddedPostgres, EmbeddedValkey
 from server.grpc_health import ServingHealth
 from server.health import Health
-from server.interceptors import Chain, default_interceptors
+from server.interceptors import Chain, Overload, default_interceptors
 from server.interceptors.interceptor import Interceptor
+from server.limits import Budget, RedisLeases, RedisRateLimiter
 from server.metrics import Readings
 from server.metrics.event_loop import sampled_lag
 from server.metrics.parts import (
@@ -32,6 +33,8 @@ from server.metrics.parts import (
     measure_revision_lag,
     show_answers,
     show_invalidations,
+    show_limiters,
+    show_load,
     show_pool,
     show_redis,
 )
@@ -132,6 +135,8 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             registry=registry,
             verifier=verifier,
             capture=capture,
+            overload=_overload(settings, readings),
+            limiters=_limiters(settings, redis, readings),
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
             traces=traces,
@@ -219,6 +224,30 @@ async def _cache(  # noqa: PLR0917 - each is a part of its own
     show_invalidations(readings, cache.invalidations, revision_lag)
     show_redis(readings, cache.shared)
     return cache
+
+
+def _overload(settings: Settings, readings: Readings) -> Overload:
+    bounds = {"max_in_flight": settings.max_in_flight, "max_streams": settings.max_streams}
+    overload = Overload(**bounds)
+    show_load(readings, overload, **bounds)
+    return overload
+
+
+def _limiters(settings: Settings, redis: Redis, readings: Readings) -> dict[str, RedisRateLimiter]:
+    rates = {
+        "read": settings.rate_limit_read,
+        "write": settings.rate_limit_write,
+        "analytics": settings.rate_limit_analytics,
+        "bulk": settings.rate_limit_bulk,
+    }
+    leases = RedisLeases(redis, timeout=settings.redis_timeout_seconds)
+    limiters = {
+        name: RedisRateLimiter(Budget.of(name, rate), leases, workers=settings.workers)
+        for name, rate in rates.items()
+        if rate
+    }
+    show_limiters(readings, {name: limiter.counts for name, limiter in limiters.items()})
+    return limiters
 
 
 @asynccontextmanager

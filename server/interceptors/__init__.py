@@ -1,5 +1,6 @@
 """What happens to every call before and after its handler."""
 
 from server.interceptors.chain import Chain, default_interceptors
+from server.interceptors.overload import Overload
 
-__all__ = ["Chain", "default_interceptors"]
+__all__ = ["Chain", "Overload", "default_interceptors"]

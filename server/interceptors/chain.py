@@ -19,6 +19,8 @@ from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.log import Log
 from server.interceptors.method import Kind, Method
 from server.interceptors.metrics import Metrics
+from server.interceptors.overload import Overload
+from server.interceptors.rate_limit import RateLimit, RateLimiter
 from server.interceptors.response_cache import ResponseCache
 from server.interceptors.validation import Validation
 
@@ -38,6 +40,8 @@ def default_interceptors(
     registry: CollectorRegistry,
     verifier: TokenVerifier,
     capture: Capture,
+    overload: Overload,
+    limiters: Mapping[str, RateLimiter],
     answers: Answers,
     slow_after: float = 1.0,
     traces: Interceptor | None = None,
@@ -48,6 +52,8 @@ def default_interceptors(
         registry: Where the metrics are registered.
         verifier: Tells who carries a token.
         capture: Reports an unexpected exception, with its id and the method.
+        overload: Bounds the work of the worker.
+        limiters: The limiter of each budget, by its name.
         answers: Keeps the answers that may be kept.
         slow_after: From how many seconds on a call of one request and one answer is logged as slow.
         traces: Traces the calls; None: they aren't.
@@ -57,7 +63,9 @@ def default_interceptors(
         Metrics(registry),
         Log(slow_after=slow_after),
         Errors(capture),
+        overload,
         Auth(verifier),
+        RateLimit(limiters),
         ResponseCache(answers),
         Codec(),
         Validation(),

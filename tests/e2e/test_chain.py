@@ -30,7 +30,6 @@ from patron.analytics.v1 import analytics_service_pb2 as analytics
 from patron.analytics.v1.analytics_pb2 import Period
 from patron.bill.v1 import bill_service_pb2 as bill
 from server.call import current_caller
-from server.interceptors import default_interceptors
 from server.interceptors.errors import Capture
 from server.sentry import capture, close_sentry, init_sentry
 from tests.support.chain_server import (
@@ -38,7 +37,6 @@ from tests.support.chain_server import (
     IMPORT_BILLS,
     LIST_BILLS,
     Served,
-    Uncached,
     answer_bill,
     eventually,
     handled,
@@ -46,6 +44,7 @@ from tests.support.chain_server import (
     refusal,
     register_streams,
     serve,
+    whole_chain,
 )
 from tests.support.sentry_sink import SentrySink
 from tests.support.tokens import MERCHANT, Issuer
@@ -106,12 +105,8 @@ def serving(
     *registrations: Callable[[grpc.aio.Server], None],
 ) -> Any:
     """Return the context of a server with all interceptors."""
-    chain = default_interceptors(
-        registry=registry,
-        verifier=issuer.verifier(leeway=0),
-        capture=capture,
-        answers=Uncached(),
-    )
+    verifier = issuer.verifier(leeway=0)
+    chain = whole_chain(registry=registry, verifier=verifier, capture=capture)
     return serve(transport, chain, *registrations)
 
 

@@ -21,11 +21,10 @@ from structlog.testing import capture_logs
 from domain.errors import NotFoundError, Reason, UnavailableError
 from patron.bill.v1 import bill_service_pb2 as bill
 from server.embedded import EmbeddedValkey
-from server.interceptors import default_interceptors
 from server.interceptors.traces import Traces
 from server.tracing import tracing
 from tests.support.bills import bill_of, creation
-from tests.support.chain_server import BILL_ID, Served, Uncached, raising, refusal, serve
+from tests.support.chain_server import BILL_ID, Served, raising, refusal, serve, whole_chain
 from tests.support.otlp_sink import OtlpSink, values
 from tests.support.service import Service, served
 from tests.support.tokens import Issuer
@@ -122,11 +121,9 @@ async def test_failures(
     metadata = (("authorization", f"Bearer {issuer.token()}"), TRACEPARENT)
     with OtlpSink() as sink, capture_logs() as logs:
         async with tracing(sink.endpoint, release="1", instance="a") as tracer:
-            chain = default_interceptors(
+            chain = whole_chain(
                 registry=CollectorRegistry(),
                 verifier=issuer.verifier(),
-                capture=lambda *_: None,
-                answers=Uncached(),
                 traces=Traces(tracer),
                 slow_after=0,
             )

@@ -17,9 +17,8 @@ from server.auth.development import ALGORITHM
 from server.auth.key_ring import KeyRing
 from server.auth.key_source import JwksFile, JwksUrl
 from server.auth.tokens import TokenVerifier
-from server.interceptors import default_interceptors
 from tests.support.certificates import Authority
-from tests.support.chain_server import BILL_ID, Served, Uncached, eventually, refusal, serve
+from tests.support.chain_server import BILL_ID, Served, eventually, refusal, serve, whole_chain
 from tests.support.jwks_server import JwksServer
 from tests.support.tokens import AUDIENCE, ISSUER, Issuer
 
@@ -94,9 +93,7 @@ async def guarded(
         patience=patience,
     )
     verifier = TokenVerifier(ring, issuer=ISSUER, audience=AUDIENCE, leeway=LEEWAY)
-    chain = default_interceptors(
-        registry=registry, verifier=verifier, capture=unexpected, answers=Uncached()
-    )
+    chain = whole_chain(registry=registry, verifier=verifier, capture=unexpected)
     async with (
         ring.refreshed_every(refresh),
         serve(pygrpc_native.aio.server, chain) as served,

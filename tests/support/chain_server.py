@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import grpc
@@ -21,9 +22,12 @@ from patron.analytics.v1 import analytics_service_pb2_grpc as analytics_grpc
 from patron.bill.v1 import bill_service_pb2 as bill
 from patron.bill.v1 import bill_service_pb2_grpc as bill_grpc
 from server import answers
+from server.auth.tokens import TokenVerifier
 from server.call import Reflection, set_reflection
-from server.interceptors import Chain
+from server.interceptors import Chain, Overload, default_interceptors
+from server.interceptors.errors import Capture
 from server.interceptors.interceptor import Interceptor
+from server.interceptors.rate_limit import RateLimiter
 
 Behaviour: TypeAlias = Callable[[Any], Awaitable[Message]]
 
@@ -55,6 +59,29 @@ class Uncached:
     async def get(self, question: answers.Question, seen: Revision | None) -> answers.Served:
         computed = await question.compute()
         return answers.Served(computed.body, (("patron-cache", "miss"),))
+
+
+def whole_chain(
+    *,
+    registry: CollectorRegistry,
+    verifier: TokenVerifier,
+    capture: Capture = lambda *_: None,
+    overload: Overload | None = None,
+    limiters: Mapping[str, RateLimiter] = MappingProxyType({}),
+    traces: Interceptor | None = None,
+    slow_after: float = 1.0,
+) -> tuple[Interceptor, ...]:
+    """Return all of Patron's interceptors, with no limit that is not given, and nothing cached."""
+    return default_interceptors(
+        registry=registry,
+        verifier=verifier,
+        capture=capture,
+        overload=overload or Overload(max_in_flight=100, max_streams=100),
+        limiters=limiters,
+        answers=Uncached(),
+        slow_after=slow_after,
+        traces=traces,
+    )
 
 
 class Analytics(analytics_grpc.AnalyticsServiceServicer):

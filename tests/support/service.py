@@ -27,6 +27,15 @@ SCOPES = frozenset(
     {"customers.read", "customers.write", "bills.read", "bills.write", "analytics.read"}
 )
 
+_GENEROUS = {
+    "rate_limit_read": 100_000,
+    "rate_limit_write": 100_000,
+    "rate_limit_analytics": 100_000,
+    "rate_limit_bulk": 100_000,
+    "max_in_flight": 10_000,
+    "max_streams": 1_000,
+}
+
 
 class _WithToken:
     """Sends a token with every call."""
@@ -149,7 +158,7 @@ async def commit_without_the_disk(urls: DatabaseUrls) -> None:
 
 @asynccontextmanager
 async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Service]:
-    """Run a server on a data directory, with these settings beside."""
+    """Run a server on a data directory, with these settings beside; else as `served` does."""
     with EmbeddedPostgres(data_dir) as urls:
         await commit_without_the_disk(urls)
         await migrate(urls.owner)
@@ -159,8 +168,13 @@ async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Se
 
 @asynccontextmanager
 async def served(data_dir: Path, urls: DatabaseUrls, **options: object) -> AsyncIterator[Service]:
-    """Run a server on a database that is ready: the data directory's, or that of `database_url`."""
-    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
+    """Run a server on a database that is ready: the data directory's, or that of `database_url`.
+
+    Unless the settings say so, no test meets a limit.
+    """
+    settings = Settings.load(
+        {}, **{"data_dir": data_dir, "port": 0, "admin_port": 0, **_GENEROUS, **options}
+    )
     async with running(settings) as server:
         signer = DevelopmentKey.open(data_dir).signer(
             issuer=settings.auth_issuer, audience=settings.auth_audience

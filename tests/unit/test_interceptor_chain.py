@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from patron.bill.v1 import bill_service_pb2 as bill
-from server.interceptors import Chain, default_interceptors
+from server.interceptors import Chain
 from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Kind, Method
-from tests.support.chain_server import Uncached
+from tests.support.chain_server import whole_chain
 from tests.support.tokens import Issuer
 
 GET_BILL = "/patron.bill.v1.BillService/GetBill"
@@ -40,30 +40,27 @@ async def list_bills(_requests: Any, _context: Any) -> AsyncIterator[bill.ListBi
 
 
 def test_order(tmp_path: Path) -> None:
-    """Metrics see all; errors what is refused by whom it may be; the codec is innermost but one.
+    """Metrics see all, errors what anyone refuses; overload costs no token, a limit no parsing.
 
-    Traces, where they are wanted, are around all of it.
+    A kept answer costs neither; traces, where they are wanted, are around all of it.
     """
     traces = Spy()
-    outermost, *chain = default_interceptors(
-        registry=CollectorRegistry(),
-        verifier=Issuer(tmp_path).verifier(),
-        answers=Uncached(),
-        capture=lambda *_: None,
-        traces=traces,
-    )
+    verifier = Issuer(tmp_path).verifier()
+    outermost, *chain = whole_chain(registry=CollectorRegistry(), verifier=verifier, traces=traces)
 
     assert outermost is traces
     assert [type(interceptor).__name__ for interceptor in chain] == [
         "Metrics",
         "Log",
         "Errors",
+        "Overload",
         "Auth",
+        "RateLimit",
         "ResponseCache",
         "Codec",
         "Validation",
     ]
-    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 4
+    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 6
 
 
 class Server:

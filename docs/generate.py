@@ -39,8 +39,10 @@ Generated from the contract in [protos/](../protos/patron) by `make generate`.
 - Every call needs the metadata `authorization: Bearer <token>`. The token names the merchant and
   must have the scope of the RPC.
 - *Safe to retry* says that the same request may be sent again when its outcome is not known.
-- The budget, and how long an answer may be cached, are declared for later: today the server neither
-  limits nor caches calls.
+- The budget is declared for later: today the server does not limit calls.
+- *Cacheable* says for how long an answer may be served again if nothing is written meanwhile.
+  [Reading your own writes](concepts.md#reading-your-own-writes) tells how to get nothing older than
+  what you have seen.
 - *Rule* says what a field accepts. A request that breaks a rule is refused with
   [FIELD_INVALID](errors.md), and every violation is named.
 - The trailer `patron-revision` of a write is the revision that its answer names; with

@@ -30,6 +30,7 @@ class Reflection:
 _caller: ContextVar[Caller | None] = ContextVar("patron_caller", default=None)
 _failure: ContextVar[Failure | None] = ContextVar("patron_failure", default=None)
 _reflection: ContextVar[Reflection] = ContextVar("patron_reflection")
+_trace_id: ContextVar[str | None] = ContextVar("patron_trace_id", default=None)
 
 
 def current_caller() -> Caller:
@@ -63,3 +64,9 @@ find_reflection = _reflection.get
 
 set_reflection = _reflection.set
 """Say what the answer reflects; for the handlers of methods whose answers may be cached."""
+
+find_trace_id = _trace_id.get
+"""Return the id of the trace that the call is recorded in, or None."""
+
+set_trace_id = _trace_id.set
+"""Say in which trace the call is recorded; for the traces alone."""

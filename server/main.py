@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import platform
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,6 +45,17 @@ from server.handlers.page_tokens import PageTokens
 from server.health import Health
 from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Interceptor
+from server.metrics import Readings
+from server.metrics.event_loop import sampled_lag
+from server.metrics.parts import (
+    measure_database_waits,
+    measure_event_loop_lag,
+    measure_revision_lag,
+    show_answers,
+    show_invalidations,
+    show_pool,
+    show_redis,
+)
 from server.phones import parse_phone
 from server.private_files import read_or_create
 from server.sentry import capture, close_sentry, init_sentry
@@ -120,16 +133,23 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
         )
         stack.push_async_callback(asyncio.to_thread, close_sentry)
+        registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
+        readings = Readings(registry)
+        traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await stack.enter_async_context(
             Database.connect(
                 database_url,
                 pool_size=settings.database_pool_size,
                 lock_timeout=settings.lock_timeout_seconds,
+                observe_wait=measure_database_waits(readings).observe,
             )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
         background = Background()
+        revision_lag = measure_revision_lag(readings)
         cache = await stack.enter_async_context(
             running_cache(
                 redis_url,
@@ -138,17 +158,20 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
                 patience=settings.redis_timeout_seconds,
                 local_lifetime=settings.cache_local_seconds,
                 local_capacity=settings.cache_local_mb * 1_000_000,
+                observe_lag=revision_lag.observe,
             )
         )
         await stack.enter_async_context(background)
-        registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=registry)
+        show_pool(readings, database)
+        show_answers(readings, cache.responses.counts, cache.responses.local)
+        show_invalidations(readings, cache.invalidations, revision_lag)
+        show_redis(readings, cache.shared)
         health = Health(
             asyncio.get_running_loop(),
             needed={"database": database.ping},
             helpful={"redis": redis.ping},
         )
+        await stack.enter_async_context(sampled_lag(measure_event_loop_lag(readings).observe))
         admin = stack.enter_context(
             AdminServer(
                 registry=registry,
@@ -166,12 +189,31 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             capture=capture,
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
+            traces=traces,
         )
         serving_health = ServingHealth(service.full_name for service in SERVICES)
         target = await stack.enter_async_context(
             _grpc_server(settings, interceptors, database, writer, serving_health)
         )
         yield Serving(target, admin.address, serving_health)
+
+
+async def _traces(settings: Settings, stack: AsyncExitStack) -> Interceptor | None:
+    """Return what traces the calls; None when traces are not wanted."""
+    if settings.otlp_endpoint is None:
+        return None
+    # A server without traces saves OpenTelemetry's memory.
+    from server.interceptors.traces import Traces  # noqa: PLC0415
+    from server.tracing import tracing  # noqa: PLC0415
+
+    tracer = await stack.enter_async_context(
+        tracing(
+            settings.otlp_endpoint,
+            release=version("patron"),
+            instance=f"{platform.node()}:{os.getpid()}",
+        )
+    )
+    return Traces(tracer)
 
 
 def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The cache of one worker, put together."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from server.cache.breaker import CircuitBreaker
-from server.cache.channel import Listener, subscribed
+from server.cache.channel import Announcement, Listener, subscribed
 from server.cache.invalidations import Invalidations, ReadRevision
 from server.cache.local import LocalCache
 from server.cache.redis_cache import RedisCache
@@ -40,6 +41,7 @@ async def running_cache(
     patience: float,
     local_lifetime: float,
     local_capacity: int,
+    observe_lag: Callable[[float], None],
 ) -> AsyncIterator[Cache]:
     """Run the cache for as long as the body runs; Redis need not be there.
 
@@ -50,6 +52,7 @@ async def running_cache(
         patience: How many seconds a call waits for Redis.
         local_lifetime: For how many seconds an answer stays in the worker's memory.
         local_capacity: How many bytes these answers may take.
+        observe_lag: Is told of each write how many seconds after its commit it was heard of.
     """
     async with AsyncExitStack() as stack:
         pool = BlockingConnectionPool.from_url(
@@ -61,13 +64,22 @@ async def running_cache(
             socket_connect_timeout=patience,
         )
         redis = await stack.enter_async_context(Redis.from_pool(pool))
-        listening = await stack.enter_async_context(Redis.from_url(redis_url))
+        # A lost channel is told at once; `subscribed` connects again.
+        listening = await stack.enter_async_context(
+            Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0))
+        )
         breaker = CircuitBreaker(failures=_FAILURES, wait=_BREAK_SECONDS)
         shared = RedisCache(redis, timeout=patience, breaker=breaker)
         local = LocalCache(capacity=local_capacity)
         responses = ResponseCache(local, shared, background, local_lifetime=local_lifetime)
         invalidations = Invalidations(responses, shared, read_revision)
         await stack.enter_async_context(invalidations.running())
-        listener = Listener(up=local.open, down=local.close, heard=responses.hear)
+
+        def hear(announcement: Announcement) -> None:
+            # The clocks of two machines may differ.
+            observe_lag(max(0.0, time.time() - announcement.committed_at))
+            responses.hear(announcement)
+
+        listener = Listener(up=local.open, down=local.close, heard=hear)
         await stack.enter_async_context(subscribed(listening, listener))
         yield Cache(responses, invalidations, shared)

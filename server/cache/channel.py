@@ -87,7 +87,8 @@ async def _listen_for_ever(redis: Redis, listener: Listener, tried: asyncio.Even
     while True:
         try:
             async with redis.pubsub() as subscription:
-                await subscription.subscribe(CHANNEL)
+                async with asyncio.timeout(_SILENCE):
+                    await subscription.subscribe(CHANNEL)
                 await _listen(subscription, listener, tried)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("the channel of revisions is down", kind=type(error).__name__)
@@ -101,7 +102,9 @@ async def _listen(subscription: "PubSub", listener: Listener, tried: asyncio.Eve
     """Pass on what is heard; raises when the connection is lost, or silent for too long."""
     last_sign = time.monotonic()
     while True:
-        message = await subscription.get_message(timeout=_PING_EVERY)
+        # The client would connect again by itself, and nobody knew what was missed meanwhile.
+        async with asyncio.timeout(_SILENCE):
+            message = await subscription.get_message(timeout=_PING_EVERY)
         now = time.monotonic()
         if message is None:
             if now - last_sign > _SILENCE:

@@ -7,15 +7,22 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
-from domain.errors import PatronError
+import structlog
+
 from domain.model.merchant import Revision
 from server.cache.responses import ResponseCache
 from server.cache.shared import SharedCache, SharedCacheUnavailable
+from server.logs import describe_exception
 
 _RETRY_AFTER: Final = 0.1
 
 ReadRevision = Callable[[UUID], Awaitable[Revision | None]]
-"""Reads a merchant's revision from the database; None: there is no such merchant."""
+"""Reads a merchant's revision from the database when no write of the merchant is undecided.
+
+None: there is no such merchant.
+"""
+
+_log = structlog.get_logger()
 
 
 class Invalidations:
@@ -76,11 +83,7 @@ class Invalidations:
     async def work_off(self) -> None:
         """Try once to announce everything that waits."""
         for merchant_id in list(self._unknown):
-            with suppress(PatronError):
-                revision = await self._read_revision(merchant_id)
-                self._unknown.discard(merchant_id)
-                if revision is not None:
-                    await self.committed(merchant_id, revision)
+            await self._find_out(merchant_id)
         for merchant_id in list(self._waiting):
             await self._announce(merchant_id)
 
@@ -92,6 +95,20 @@ class Invalidations:
             if self.pending:
                 await asyncio.sleep(_RETRY_AFTER)
                 self._work.set()
+
+    async def _find_out(self, merchant_id: UUID) -> None:
+        # Another outcome that gets unknown while the revision is read has it read again.
+        self._unknown.discard(merchant_id)
+        try:
+            revision = await self._read_revision(merchant_id)
+        except BaseException as error:
+            self._unknown.add(merchant_id)
+            if not isinstance(error, Exception):
+                raise
+            _log.warning("a revision cannot be read", error=describe_exception(error))
+        else:
+            if revision is not None:
+                await self.committed(merchant_id, revision)
 
     async def _announce(self, merchant_id: UUID) -> None:
         waiting = self._waiting.get(merchant_id)

@@ -83,6 +83,12 @@ class LocalCache:
         self._entries.clear()
         self.size = 0
 
+    def begin_anew(self) -> None:
+        """Forget everything: revisions count from elsewhere now."""
+        self._heard.clear()
+        if self.is_open:
+            self.open()
+
     def heard_of(self, merchant_id: UUID) -> Heard:
         """Return what was heard of a merchant: the same object for as long as it is remembered."""
         heard = self._heard.get(merchant_id)

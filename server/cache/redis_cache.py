@@ -65,10 +65,14 @@ class RedisCache:
     async def fetch(self, merchant_id: UUID, epoch: str, name: bytes) -> Found:
         keys = _revision_key(merchant_id, epoch), _answer_key(merchant_id, name)
         revision, packed = await self._answered(lambda: self._redis.mget(*keys))
-        return Found(
-            None if revision is None else int(revision),
-            None if packed is None else Stored.unpack(packed),
-        )
+        try:
+            return Found(
+                None if revision is None else int(revision),
+                None if packed is None else Stored.unpack(packed),
+            )
+        except ValueError:
+            # Whatever wrote it, it was no worker of this release: it will be written anew.
+            return Found(None, None)
 
     async def fill(self, merchant_id: UUID, epoch: str, name: bytes, stored: Stored) -> int:
         lifetime = max(1, int((stored.expires_at - time.time()) * 1000))

@@ -140,9 +140,11 @@ class ResponseCache:
         self.local.hear(merchant_id, revision.number)
 
     def _adopt(self, epoch: str | None) -> None:
+        if self._epoch is not None:
+            # Nobody joins a flight that may bring what the epoch before knew.
+            self._flights.clear()
         self._epoch = epoch
-        if self.local.is_open:
-            self.local.open()
+        self.local.begin_anew()
 
     def _is_due(self, kept: Kept, now: float) -> bool:
         """Return whether this call should have the answer computed again before it ends.

@@ -32,8 +32,11 @@ class Stored:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Return the answer that `pack` made bytes of."""
-        revision, expires_at, effort = _HEAD.unpack_from(packed)
+        """Return the answer that `pack` made bytes of; raises ValueError for any others."""
+        try:
+            revision, expires_at, effort = _HEAD.unpack_from(packed)
+        except struct.error as error:
+            raise ValueError("not an answer") from error
         return cls(packed[_HEAD.size :], revision, expires_at, effort)
 
 

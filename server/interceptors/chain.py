@@ -40,6 +40,7 @@ def default_interceptors(
     capture: Capture,
     answers: Answers,
     slow_after: float = 1.0,
+    traces: Interceptor | None = None,
 ) -> tuple[Interceptor, ...]:
     """Return Patron's interceptors, the outermost first.
 
@@ -49,8 +50,10 @@ def default_interceptors(
         capture: Reports an unexpected exception, with its id and the method.
         answers: Keeps the answers that may be kept.
         slow_after: From how many seconds on a call of one request and one answer is logged as slow.
+        traces: Traces the calls; None: they aren't.
     """
     return (
+        *((traces,) if traces is not None else ()),
         Metrics(registry),
         Log(slow_after=slow_after),
         Errors(capture),

@@ -7,13 +7,10 @@ from typing import ClassVar
 import grpc
 import structlog
 
-from server.call import find_caller, find_failure
+from server.call import find_caller, find_failure, find_trace_id
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
-from server.interceptors.outcome import code_after
-
-_BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
-_SERVER_FAULTS = _BUGS | {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+from server.interceptors.outcome import BUGS, SERVER_FAULTS, code_after
 
 
 class Log(Interceptor):
@@ -39,23 +36,22 @@ class Log(Interceptor):
     def wrap(self, method: Method, call: Call) -> Call:
         """Log the calls of the method."""
         slow_after = self._slow_after if method.kind is Kind.UNARY else float("inf")
+        sample, clock, draw = self._sample, time.perf_counter, random.random
 
         async def logged(request: Payload, context: Context) -> Payload:
-            begun = time.perf_counter()
-            code = grpc.StatusCode.OK
+            begun = clock()
             try:
-                return await call(request, context)
+                answer = await call(request, context)
             except BaseException as error:
-                code = code_after(error, context, time.perf_counter() - begun)
-                raise
-            finally:
-                seconds = time.perf_counter() - begun
-                if (
-                    seconds >= slow_after
-                    or code in _SERVER_FAULTS
-                    or random.random() < self._sample  # noqa: S311 - a sample, not a secret
-                ):
+                seconds = clock() - begun
+                code = code_after(error, context, seconds)
+                if seconds >= slow_after or code in SERVER_FAULTS or draw() < sample:
                     self._write(method, code, seconds, slow=seconds >= slow_after)
+                raise
+            seconds = clock() - begun
+            if seconds >= slow_after or draw() < sample:
+                self._write(method, grpc.StatusCode.OK, seconds, slow=seconds >= slow_after)
+            return answer
 
         return logged
 
@@ -71,9 +67,11 @@ class Log(Interceptor):
             facts["reason"] = failure.reason
             if failure.error_id is not None:
                 facts["error_id"] = failure.error_id
-        if code in _BUGS:
+        if (trace_id := find_trace_id()) is not None:
+            facts["trace_id"] = trace_id
+        if code in BUGS:
             self._log.error("call", **facts)
-        elif slow or code in _SERVER_FAULTS:
+        elif slow or code in SERVER_FAULTS:
             self._log.warning("call", **facts)
         else:
             self._log.info("call", **facts)

@@ -5,6 +5,12 @@ import grpc.aio
 
 from server.interceptors.interceptor import Context
 
+BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
+"""Codes that no call may end with."""
+
+SERVER_FAULTS = BUGS | {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+"""Codes of failures that are not the client's doing."""
+
 _CLOCK_SLACK = 0.02
 """How many seconds before its deadline by the server's clock a client may have given up."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
@@ -43,12 +43,20 @@ _REVISION: Final = Statement(
     ).where(OWN_MERCHANT)
 )
 
+_SETTLED: Final = Statement(
+    select(merchant.c.merchant_id).where(OWN_MERCHANT).with_for_update(read=True, of=merchant)
+)
+
 _SEES_EVERY_MERCHANT: Final = """
 SELECT rolsuper OR rolbypassrls
     OR pg_has_role(current_user, $1, 'MEMBER')
     OR EXISTS (SELECT FROM pg_tables WHERE tablename = 'merchant' AND tableowner = current_user)
 FROM pg_roles WHERE rolname = current_user
 """
+
+
+def _ignore(_seconds: float) -> None:
+    pass
 
 
 class Transaction:
@@ -94,16 +102,28 @@ class Database:
     """A pool of connections of the serving role."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", *, acquire_timeout: float, lock_timeout: float
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        acquire_timeout: float,
+        lock_timeout: float,
+        observe_wait: Callable[[float], None] = _ignore,
     ) -> None:
         self._pool = pool
         self._acquire_timeout = acquire_timeout
         self._lock_timeout = lock_timeout
+        self._observe_wait = observe_wait
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, url: str, *, pool_size: int, lock_timeout: float, acquire_timeout: float = 5.0
+        cls,
+        url: str,
+        *,
+        pool_size: int,
+        lock_timeout: float,
+        acquire_timeout: float = 5.0,
+        observe_wait: Callable[[float], None] = _ignore,
     ) -> AsyncIterator[Self]:
         """Connect, check that it is safe to serve from, and close at the end.
 
@@ -112,6 +132,7 @@ class Database:
             pool_size: How many connections to keep at most.
             lock_timeout: How long a call waits for other writes at most, in seconds.
             acquire_timeout: How long a call waits for a connection at most, in seconds.
+            observe_wait: Is told how long each call waited for its connection, in seconds.
 
         Raises:
             StorageError: The role can bypass row-level security, or the schema is another one.
@@ -132,12 +153,32 @@ class Database:
         try:
             with connecting():
                 await _check(pool)
-            yield cls(pool, acquire_timeout=acquire_timeout, lock_timeout=lock_timeout)
+            yield cls(
+                pool,
+                acquire_timeout=acquire_timeout,
+                lock_timeout=lock_timeout,
+                observe_wait=observe_wait,
+            )
         finally:
             try:
                 await asyncio.wait_for(pool.close(), _CLEAN_UP)
             except TimeoutError:
                 pool.terminate()
+
+    @property
+    def idle_connections(self) -> int:
+        """How many open connections wait to be used."""
+        return self._pool.get_idle_size()
+
+    @property
+    def busy_connections(self) -> int:
+        """How many connections are in use."""
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections there may be."""
+        return self._pool.get_max_size()
 
     def patience(self, caller: Caller) -> float:
         """Return how many seconds a call may wait for other writes.
@@ -149,9 +190,17 @@ class Database:
         return self._lock_timeout if remaining is None else min(self._lock_timeout, remaining / 2)
 
     async def revision(self, merchant_id: UUID) -> Revision | None:
-        """Return the merchant's revision; None when there is no such merchant."""
+        """Return the merchant's revision after the write that is under way, if any.
+
+        None when there is no such merchant.
+
+        Raises:
+            PatronError: As `translated` says.
+        """
         caller = Caller(merchant_id, "", time.monotonic() + self._acquire_timeout)
-        async with self.transaction(caller, READ) as transaction:
+        async with self.transaction(caller, WRITE) as transaction:
+            # A COMMIT whose connection was lost may take effect at any later time.
+            await transaction.fetch(_SETTLED)
             rows = await transaction.fetch(_REVISION)
         return Revision(rows[0]["epoch"], rows[0]["revision"]) if rows else None
 
@@ -193,12 +242,15 @@ class Database:
     async def _acquire(self, caller: Caller) -> "Connection":
         remaining = caller.remaining()
         wait = self._acquire_timeout if remaining is None else min(remaining, self._acquire_timeout)
+        begun = time.perf_counter()
         try:
             return await self._pool.acquire(timeout=wait)
         except TimeoutError as error:
             raise UnavailableError(
                 Reason.DEPENDENCY_UNAVAILABLE, "no database connection was free in time"
             ) from error
+        finally:
+            self._observe_wait(time.perf_counter() - begun)
 
     def _begin(self, caller: Caller, mode: str) -> str:
         """Return the statements that open a transaction, in one message to save round trips."""

@@ -1,16 +1,21 @@
 """Merchants are kept apart on every method."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
 
-from tests.support.chain_server import refusal
+from patron.bill.v1.bill_service_pb2 import GetBillRequest
+from patron.customer.v1.customer_service_pb2 import GetCustomerRequest
+from patron.options.v1.options_pb2 import policy
+from tests.support.chain_server import Refusal, refusal
 from tests.support.drafts import VALID
 from tests.support.service import Client, Service
 from tests.support.tables import TENANT_TABLES, content_of
-from tests.support.tenants import CASES, open_shop
+from tests.support.tenants import CASES, Shop, open_shop
 from tests.support.wire import METHODS, wire
 
 
@@ -28,6 +33,63 @@ async def test_finds_nothing_of_another(
 
     assert after == before
     assert {table for table, (rows, _) in before.items() if rows} == set(TENANT_TABLES)
+
+
+READS = [
+    method
+    for method in METHODS
+    if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+]
+
+
+@pytest.mark.parametrize("method", READS, ids=lambda method: method.name)
+async def test_the_very_bytes_of_another(service: Service, method: MethodDescriptor) -> None:
+    """Whoever repeats another's request gets what anybody new gets, from a cache as without one."""
+    async with service.client() as owner:
+        shop = await open_shop(owner)
+        request = _question(method, shop).SerializeToString()
+        before, _ = await _answers(service, await service.create_merchant(), method, request)
+        theirs, cached = await _answers(service, owner.merchant_id, method, request)
+        after, cached_too = await _answers(
+            service, await service.create_merchant(), method, request
+        )
+        again, _ = await _answers(service, owner.merchant_id, method, request)
+
+    assert len({*before, *after}) == 1
+    assert {*theirs} == {*again}
+    assert {*theirs}.isdisjoint(after)
+    if method.GetOptions().Extensions[policy].HasField("cache_ttl"):
+        assert cached[-1] == "hit"
+        assert (cached_too[0], cached_too[-1]) == ("miss", "hit")
+
+
+def _question(method: MethodDescriptor, shop: Shop) -> Message:
+    """Return a request whose answer is about the shop's own."""
+    by_id = {
+        "GetCustomer": GetCustomerRequest(customer_id=shop.customer.customer.id),
+        "GetBill": GetBillRequest(bill_id=shop.bill.bill.id),
+    }
+    return by_id.get(method.name) or VALID[method.name]()
+
+
+async def _answers(
+    service: Service, merchant_id: UUID, method: MethodDescriptor, request: bytes
+) -> tuple[list[str], list[str]]:
+    """Return what a merchant is told three times, and where it came from."""
+    told, cached = [], []
+    async with wire(service, service.token(merchant_id)) as line:
+        for _ in range(3):
+            try:
+                answer, trailers = await line.ask(method, request)
+            except grpc.aio.AioRpcError as error:
+                told.append(Refusal(error).reason)
+            else:
+                # When it was computed differs, and at which revision.
+                if "basis" in answer.DESCRIPTOR.fields_by_name:
+                    answer.ClearField("basis")
+                told.append(str(answer))
+                cached.append(trailers.get("patron-cache", ""))
+    return told, cached
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)

@@ -58,6 +58,25 @@ async def test_a_deadline_that_is_nearly_over(service: Service) -> None:
                     await transaction.fetch(_SLOW)
 
 
+async def test_counts_connections(service: Service) -> None:
+    """The pool tells which connections are in use, and how long each transaction waited for one."""
+    caller = Caller(await service.create_merchant(), "a-test")
+    waits: list[float] = []
+    async with Database.connect(
+        service.urls.serving, pool_size=2, lock_timeout=1, observe_wait=waits.append
+    ) as database:
+
+        def connections() -> tuple[int, int]:
+            return database.busy_connections, database.idle_connections
+
+        assert (connections(), database.max_connections) == ((0, 2), 2)
+        async with database.transaction(caller, WRITE):
+            assert connections() == (1, 1)
+        assert connections() == (0, 2)
+
+    assert len(waits) == 1
+
+
 def test_a_parameter_that_nobody_gave() -> None:
     """A statement is not run with a parameter left out, which would be null."""
     with pytest.raises(KeyError):

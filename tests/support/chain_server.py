@@ -207,7 +207,9 @@ def handled(registry: CollectorRegistry, method: str) -> dict[str, int]:
         sample.labels["grpc_code"]: int(sample.value)
         for metric in registry.collect()
         for sample in metric.samples
-        if sample.name == "grpc_server_handled_total" and sample.labels["grpc_method"] == method
+        if sample.name == "grpc_server_handled_total"
+        and sample.labels["grpc_method"] == method
+        and sample.value
     }
 
 

@@ -116,6 +116,10 @@ class Worker:
     def __init__(self, world: World) -> None:
         self.alive = True
         self.subscribed = False
+        self.missed_before = 0
+        """The number of the revision that Redis knew when the worker subscribed."""
+        self.written = 0
+        """The number of the highest revision that the worker has answered a write with."""
         self.inbox: deque[Announcement] = deque()
         self.world = world
         background = Background()
@@ -138,8 +142,8 @@ class Worker:
         key = key_of(request)
         heard = self.responses.local.heard_of(MERCHANT).revision
         at_hand = key in self.responses._flights or self.responses.local.find(key, self.world.now)
-        known = self.world.redis.known(MERCHANT, self.world.database.epoch)
-        return heard if at_hand else max(heard, known)
+        known = 0 if at_hand else self.world.redis.known(MERCHANT, self.world.database.epoch)
+        return max(heard, known, self.missed_before, self.written)
 
     async def read(self, request: bytes, seen: Revision | None) -> Served:
         """Answer a call."""
@@ -152,12 +156,15 @@ class Worker:
 
     async def write(self) -> Written[Any]:
         """Answer a write."""
-        return await self._writer.write(Caller(MERCHANT, "somebody"), None, object, _nothing)
+        written = await self._writer.write(Caller(MERCHANT, "somebody"), None, object, _nothing)
+        self.written = max(self.written, written.revision.number)
+        return written
 
     def subscribe(self) -> None:
         """Hear of what is announced from now on."""
         self.inbox.clear()
         self.subscribed = True
+        self.missed_before = self.world.redis.known(MERCHANT, self.world.database.epoch)
         self.responses.local.open()
 
     def lose_channel(self) -> None:

@@ -1,10 +1,12 @@
 """The whole service in this process, on databases of its own, and clients of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -65,10 +67,22 @@ class Client:
 class Service:
     """A running server and the database behind it."""
 
-    def __init__(self, target: str, urls: DatabaseUrls, signer: TokenSigner) -> None:
+    def __init__(
+        self, target: str, urls: DatabaseUrls, signer: TokenSigner, *, admin: str = ""
+    ) -> None:
         self.target = target
         self.urls = urls
+        self._admin = admin
         self._signer = signer
+
+    async def ask_admin(self, path: str) -> str:
+        """Return what the admin port answers."""
+
+        def ask() -> str:
+            with urlopen(f"http://{self._admin}{path}", timeout=5) as answer:
+                return str(answer.read(), "utf-8")
+
+        return await asyncio.to_thread(ask)
 
     async def create_merchant(
         self, *, currency: str = "USD", time_zone: str = "America/New_York", region: str = "US"
@@ -86,6 +100,10 @@ class Service:
         return self._signer.sign(
             merchant_id=merchant_id, subject="a-test", scopes=scopes, lifetime=lifetime
         )
+
+    def elsewhere(self, target: str) -> "Service":
+        """Return another server on the same database that takes the same tokens."""
+        return Service(target, self.urls, self._signer)
 
     @asynccontextmanager
     async def client(
@@ -120,7 +138,7 @@ class Service:
             await connection.close()
 
 
-async def _commit_without_the_disk(urls: DatabaseUrls) -> None:
+async def commit_without_the_disk(urls: DatabaseUrls) -> None:
     """Have commits not wait for the disk: what a test writes need not survive the machine."""
     connection = await asyncpg.connect(urls.owner.replace("patron_owner", "postgres"))
     try:
@@ -132,12 +150,19 @@ async def _commit_without_the_disk(urls: DatabaseUrls) -> None:
 @asynccontextmanager
 async def running_service(data_dir: Path, **options: object) -> AsyncIterator[Service]:
     """Run a server on a data directory, with these settings beside."""
-    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
     with EmbeddedPostgres(data_dir) as urls:
-        await _commit_without_the_disk(urls)
+        await commit_without_the_disk(urls)
         await migrate(urls.owner)
-        async with running(settings) as server:
-            signer = DevelopmentKey.open(data_dir).signer(
-                issuer=settings.auth_issuer, audience=settings.auth_audience
-            )
-            yield Service(server.target, urls, signer)
+        async with served(data_dir, urls, **options) as service:
+            yield service
+
+
+@asynccontextmanager
+async def served(data_dir: Path, urls: DatabaseUrls, **options: object) -> AsyncIterator[Service]:
+    """Run a server on a database that is ready: the data directory's, or that of `database_url`."""
+    settings = Settings.load({}, data_dir=data_dir, port=0, admin_port=0, **options)
+    async with running(settings) as server:
+        signer = DevelopmentKey.open(data_dir).signer(
+            issuer=settings.auth_issuer, audience=settings.auth_audience
+        )
+        yield Service(server.target, urls, signer, admin=server.admin)

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from server.main import SERVICES
+from tests.support.bills import trailers
 from tests.support.service import Service
 
 METHODS: list[MethodDescriptor] = [method for service in SERVICES for method in service.methods]
@@ -32,7 +33,7 @@ class Wire:
 
     async def send(self, method: MethodDescriptor, *requests: Message | bytes) -> Any:
         """Send requests, as many as the method takes, and return the answer."""
-        path = f"/{method.containing_service.full_name}/{method.name}"
+        path = _path(method)
         payloads = [
             each if isinstance(each, bytes) else each.SerializeToString() for each in requests
         ]
@@ -42,6 +43,16 @@ class Wire:
             [payload] = payloads
             answer = await self._channel.unary_unary(path)(payload, metadata=self._metadata)
         return GetMessageClass(method.output_type).FromString(answer)
+
+    async def ask(self, method: MethodDescriptor, request: bytes) -> tuple[Any, dict[str, str]]:
+        """Send the one request that the method takes; return the answer and the trailers."""
+        call = self._channel.unary_unary(_path(method))(request, metadata=self._metadata)
+        answer = GetMessageClass(method.output_type).FromString(await call)
+        return answer, await trailers(call)
+
+
+def _path(method: MethodDescriptor) -> str:
+    return f"/{method.containing_service.full_name}/{method.name}"
 
 
 @asynccontextmanager

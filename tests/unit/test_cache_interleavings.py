@@ -54,11 +54,14 @@ class Explorer:
     def actions(self) -> list[Callable[[], Awaitable[None]]]:
         """Return what could happen now; the usual things are there more than once."""
         live = [worker for worker in self.world.workers if worker.alive]
-        points = [point for point in self.world.points if point.worker.alive]
-        usual = [self.read, self.read, self.write, *[self.release] * min(8, 2 * len(points))]
-        usual += [self.hear] * 2 * any(worker.inbox for worker in live)
-        rare = [self.wait, self.leave, self.fail, self.retry, self.lose_channel, self.subscribe]
-        rare += [self.flush, self.crash] if len(live) > 1 else []
+        usual = [self.read, self.write, self.finish, self.wait]
+        if self.live_points():
+            usual += [self.release] * 4
+        if any(worker.inbox for worker in live):
+            usual += [self.hear]
+        rare = [self.leave, self.fail, self.retry, self.lose_channel, self.subscribe]
+        if len(live) > 1:
+            rare += [self.flush, self.crash]
         return [*usual, *usual, *rare]
 
     def a_worker(self) -> Worker:
@@ -84,6 +87,10 @@ class Explorer:
         """Let one who waits go on, the first more often than others."""
         await self.world.release(self.a_point())
 
+    async def finish(self) -> None:
+        """Let everybody do what they have begun."""
+        await self.world.run_out()
+
     async def fail(self) -> None:
         """Let a part fail instead."""
         points = [point for point in self.live_points() if point.may_fail]
@@ -97,7 +104,7 @@ class Explorer:
                 return
 
     async def wait(self) -> None:
-        self.world.now += [0.5, 4.0, 60.0, 301.0][self.choose(4)]
+        self.world.now += [1.0, 6.0, 290.0, 301.0][self.choose(4)]
 
     async def leave(self) -> None:
         """A client hangs up."""
@@ -125,6 +132,8 @@ class Explorer:
     async def flush(self) -> None:
         self.world.redis.flush()
         self.forgotten = True
+        for worker in self.world.workers:
+            worker.missed_before = 0
         for read in self.reads:
             read.bound = 0
 

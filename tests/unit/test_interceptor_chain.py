@@ -40,14 +40,20 @@ async def list_bills(_requests: Any, _context: Any) -> AsyncIterator[bill.ListBi
 
 
 def test_order(tmp_path: Path) -> None:
-    """Metrics see all; errors what is refused by whom it may be; the codec is innermost but one."""
-    chain = default_interceptors(
+    """Metrics see all; errors what is refused by whom it may be; the codec is innermost but one.
+
+    Traces, where they are wanted, are around all of it.
+    """
+    traces = Spy()
+    outermost, *chain = default_interceptors(
         registry=CollectorRegistry(),
         verifier=Issuer(tmp_path).verifier(),
         answers=Uncached(),
         capture=lambda *_: None,
+        traces=traces,
     )
 
+    assert outermost is traces
     assert [type(interceptor).__name__ for interceptor in chain] == [
         "Metrics",
         "Log",

@@ -1,15 +1,17 @@
 """Keeps the workers running, from the first one's start to the last one's end."""
 
 import asyncio
+import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from server.workers.process import WorkerCommand
 from server.workers.slot import WorkerSlot, WorkerStatus
+
+_STDIN: Final = 0
 
 _log = structlog.get_logger()
 
@@ -75,7 +77,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         # A terminal that is closed sends it, too: then nobody is there to stop the server later.
-        hung_up = self._stop if sys.stdin.isatty() else self._roll
+        hung_up = self._stop if os.isatty(_STDIN) else self._roll
         loop.add_signal_handler(signal.SIGHUP, hung_up.set)
 
     def _go_deaf(self) -> None:

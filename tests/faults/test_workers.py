@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import time
@@ -191,6 +192,18 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
         eventually(lambda: not any(worker.is_running() for worker in workers.values()))
         eventually(lambda: not databases(tmp_path))
     assert DataDirectory(tmp_path).running_server() is None
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_stops_the_server(ground: Ground, tmp_path: Path) -> None:
+    """SIGHUP of a terminal that is gone leaves no server behind that nobody can stop."""
+    terminal, stdin = os.openpty()
+    with started(*serve_on(tmp_path), variables=ground.variables, stdin=stdin) as running:
+        os.close(stdin)
+        eventually(lambda: bool(log_of(running, "serving")), timeout=60)
+        running.process.send_signal(signal.SIGHUP)
+        assert running.process.wait(60) == 0, running.errors
+    os.close(terminal)
 
 
 @pytest.mark.slow

@@ -115,6 +115,7 @@ def started(
     *arguments: str | Path,
     variables: Mapping[str, str] = MappingProxyType({}),
     covered: bool = True,
+    stdin: int = subprocess.PIPE,
 ) -> Iterator[Running]:
     """Lend a command that runs as a process; it is stopped in the end if it still does."""
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +127,7 @@ def started(
                 [*PATRON, *map(str, arguments)],
                 cwd=REPOSITORY,
                 env=environment(variables, covered=covered),
-                stdin=subprocess.PIPE,
+                stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 text=True,

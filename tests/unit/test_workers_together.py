@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from server.admin import AdminServer
 from server.health import HealthReport
 from server.workers import WorkersCollector, workers_health
+from server.workers.fetch import fetch
 from server.workers.slot import WorkerStatus
 
 
@@ -27,7 +28,7 @@ def worker_registry(number: int) -> CollectorRegistry:
 
 @pytest.fixture
 def workers() -> Iterator[list[WorkerStatus]]:
-    """Run the admin servers of two workers, 1 without its database; of three more none answers."""
+    """Run the admin servers of two workers, 1 without its database; three more have none."""
     with ExitStack() as stack:
         admins = [
             stack.enter_context(
@@ -38,12 +39,12 @@ def workers() -> Iterator[list[WorkerStatus]]:
             ).address
             for number in range(2)
         ]
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            gone = f"127.0.0.1:{closed.getsockname()[1]}"
         yield [
             WorkerStatus(0, os.getpid(), ready=True, admin=admins[0], restarts=3),
             WorkerStatus(1, os.getpid(), ready=True, admin=admins[1], restarts=0),
-            WorkerStatus(2, 2**22 + 1, ready=True, admin=address, restarts=0),
+            WorkerStatus(2, 2**22 + 1, ready=True, admin=gone, restarts=0),
             WorkerStatus(3, os.getpid(), ready=False, admin=None, restarts=1),
             WorkerStatus(4, None, ready=False, admin=None, restarts=7),
         ]
@@ -97,3 +98,11 @@ def test_one_well_worker_is_enough(workers: list[WorkerStatus]) -> None:
     }
     assert not workers_health(workers[1:]).well
     assert not workers_health([]).well
+
+
+def test_a_worker_that_hangs_is_not_waited_for() -> None:
+    """Who takes the connection and then says nothing is left out in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        admin = f"127.0.0.1:{silent.getsockname()[1]}"
+        hanging = WorkerStatus(0, os.getpid(), ready=True, admin=admin, restarts=0)
+        assert fetch([hanging], "/metrics", patience=0.2) == {}

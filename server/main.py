@@ -33,6 +33,7 @@ from server.metrics.parts import (
     measure_revision_lag,
     show_answers,
     show_invalidations,
+    show_keys,
     show_limiters,
     show_load,
     show_pool,
@@ -109,7 +110,8 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             settings.sentry_dsn, environment=settings.environment, release=version("patron")
         )
         stack.push_async_callback(asyncio.to_thread, close_sentry)
-        verifier = await stack.enter_async_context(token_verifier(settings, registry))
+        verifier, keys = await stack.enter_async_context(token_verifier(settings))
+        show_keys(readings, keys)
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)

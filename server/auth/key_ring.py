@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 import jwt
 import structlog
-from prometheus_client import CollectorRegistry, Counter
 
 from server.auth.key_source import KeySource
 from server.auth.keys import KeySet, KeysUnusable
@@ -27,7 +26,6 @@ class KeyRing:
         keys: KeySet,
         source: KeySource,
         *,
-        registry: CollectorRegistry,
         cool_down: float = 30.0,
         patience: float = 1.0,
     ) -> None:
@@ -36,10 +34,13 @@ class KeyRing:
         Args:
             keys: What the source has now.
             source: Where newer keys come from.
-            registry: Where the metrics are registered.
             cool_down: For how many seconds after keys were sought for an unknown id no others are.
             patience: For how many seconds a call waits for keys that are sought.
         """
+        self.read_well = 0
+        """How often the keys were read again."""
+        self.failed = 0
+        """How often they could not be read again."""
         self._keys = keys
         self._source = source
         self._cool_down = cool_down
@@ -47,13 +48,6 @@ class KeyRing:
         self._sought = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self._forgetters: list[Forget] = []
-        reads = Counter(
-            "patron_auth_key_reads",
-            "How often the keys of tokens were read again.",
-            ("outcome",),
-            registry=registry,
-        )
-        self._read_well, self._failed = reads.labels("ok"), reads.labels("failed")
 
     @asynccontextmanager
     async def refreshed_every(self, seconds: float) -> AsyncIterator[None]:
@@ -103,12 +97,12 @@ class KeyRing:
         try:
             newer = await asyncio.to_thread(self._source.read)
         except KeysUnusable as error:
-            self._failed.inc()
+            self.failed += 1
             _log.warning("keys not read, the last ones stay", problem=str(error))
             return
         finally:
             self._reading = None
-        self._read_well.inc()
+        self.read_well += 1
         withdrawn = self._keys.withdrawn_by(newer)
         self._keys = newer
         if withdrawn:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prometheus_client import CollectorRegistry
-
 from server.auth.development import ALGORITHM, DevelopmentKey
 from server.auth.key_ring import KeyRing
 from server.auth.key_source import JwksFile, JwksUrl, KeySource
@@ -15,10 +13,8 @@ from server.settings import Settings, SettingsError
 
 
 @asynccontextmanager
-async def token_verifier(
-    settings: Settings, registry: CollectorRegistry
-) -> AsyncIterator[TokenVerifier]:
-    """Lend what verifies tokens; its keys are read again for as long as the body runs.
+async def token_verifier(settings: Settings) -> AsyncIterator[tuple[TokenVerifier, KeyRing]]:
+    """Lend what verifies tokens, and its keys: they are read again for as long as the body runs.
 
     Raises:
         SettingsError: The keys that the settings name cannot be used.
@@ -29,14 +25,15 @@ async def token_verifier(
         keys = await asyncio.to_thread(source.read)
     except KeysUnusable as error:
         raise SettingsError(variable, f"names keys that cannot be used: {error}") from error
-    ring = KeyRing(keys, source, registry=registry)
+    ring = KeyRing(keys, source)
     async with ring.refreshed_every(settings.auth_jwks_refresh_seconds):
-        yield TokenVerifier(
+        verifier = TokenVerifier(
             ring,
             issuer=settings.auth_issuer,
             audience=settings.auth_audience,
             leeway=settings.auth_leeway_seconds,
         )
+        yield verifier, ring
 
 
 def _source(settings: Settings) -> tuple[str, KeySource]:

@@ -80,6 +80,13 @@ class RedisClient(Protocol):
         """What spares calls the wait for Redis."""
 
 
+class KeyReads(Protocol):
+    """How often the keys of tokens were read again."""
+
+    read_well: int
+    failed: int
+
+
 class LimiterCounts(Protocol):
     """What a rate limiter has decided."""
 
@@ -192,6 +199,16 @@ def show_redis(readings: Readings, redis: RedisClient) -> None:
         "patron_redis_errors_total",
         "Commands that Redis failed, or did not answer in time.",
         lambda: redis.errors,
+    )
+
+
+def show_keys(readings: Readings, keys: KeyReads) -> None:
+    """Show how often the keys of tokens were read again."""
+    readings.counter(
+        "patron_auth_key_reads_total",
+        "How often the keys of tokens were read again.",
+        {("ok",): lambda: keys.read_well, ("failed",): lambda: keys.failed},
+        ["outcome"],
     )
 
 

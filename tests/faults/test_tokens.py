@@ -49,10 +49,9 @@ def jwks(issuer: Issuer) -> Iterator[JwksServer]:
 class Guarded:
     """A server whose keys come from the URL."""
 
-    def __init__(self, served: Served, ring: KeyRing, registry: CollectorRegistry) -> None:
+    def __init__(self, served: Served, ring: KeyRing) -> None:
         self.ring = ring
         self._served = served
-        self._registry = registry
 
     async def accepts(self, token: str) -> bool:
         """Return whether the token is accepted."""
@@ -68,10 +67,6 @@ class Guarded:
         assert refused.code is grpc.StatusCode.UNAUTHENTICATED
         return refused.reason
 
-    def reads(self, outcome: str) -> float:
-        labels = {"outcome": outcome}
-        return self._registry.get_sample_value("patron_auth_key_reads_total", labels) or 0
-
 
 def unexpected(error: BaseException, _error_id: str, method: str) -> None:
     """Fail: none of these tokens is an unexpected error."""
@@ -83,22 +78,20 @@ async def guarded(
     jwks: JwksServer, *, refresh: float = 3600, cool_down: float = 30, patience: float = 2
 ) -> AsyncIterator[Guarded]:
     """Serve with the keys of the URL."""
-    registry = CollectorRegistry()
     source = JwksUrl(jwks.url, ALGORITHM)
     ring = KeyRing(
         await asyncio.to_thread(source.read),
         source,
-        registry=registry,
         cool_down=cool_down,
         patience=patience,
     )
     verifier = TokenVerifier(ring, issuer=ISSUER, audience=AUDIENCE, leeway=LEEWAY)
-    chain = whole_chain(registry=registry, verifier=verifier, capture=unexpected)
+    chain = whole_chain(registry=CollectorRegistry(), verifier=verifier, capture=unexpected)
     async with (
         ring.refreshed_every(refresh),
         serve(pygrpc_native.aio.server, chain) as served,
     ):
-        yield Guarded(served, ring, registry)
+        yield Guarded(served, ring)
 
 
 FORGERIES: dict[str, tuple[Callable[[Issuer], str], str]] = {
@@ -149,7 +142,7 @@ async def test_a_hanging_provider_delays_known_tokens_by_nothing(
         assert await server.accepts(issuer.token())
         assert jwks.asked == 2
         assert set(await unknown) == {"TOKEN_INVALID"}
-        assert server.reads("ok") == 0, "the calls waited until the provider answered"
+        assert server.ring.read_well == 0, "the calls waited until the provider answered"
 
 
 async def test_rotation(jwks: JwksServer, issuer: Issuer, successor: Issuer) -> None:
@@ -162,8 +155,8 @@ async def test_rotation(jwks: JwksServer, issuer: Issuer, successor: Issuer) -> 
         assert await server.accepts(old), "its key is still there"
 
         jwks.publish(successor.key)
-        reads = server.reads("ok")
-        await eventually(lambda: server.reads("ok") >= reads + 2)
+        reads = server.ring.read_well
+        await eventually(lambda: server.ring.read_well >= reads + 2)
         assert await server.reason(old) == "TOKEN_INVALID"
         assert await server.accepts(new)
 
@@ -200,10 +193,10 @@ async def test_nonsense_keeps_the_last_good_keys(jwks: JwksServer, issuer: Issue
         for failures, (name, (jwks.status, jwks.body)) in enumerate(NONSENSE.items(), start=1):
             assert await server.accepts(issuer.token(subject=name)), name
             await server.ring.seek()
-            assert server.reads("failed") == failures, name
+            assert server.ring.failed == failures, name
         jwks.status, jwks.body = 200, good
         await server.ring.seek()
-        assert server.reads("ok") == 1
+        assert server.ring.read_well == 1
         assert await server.accepts(issuer.token())
 
 
@@ -240,7 +233,7 @@ async def test_a_rotated_file(tmp_path: Path, issuer: Issuer, successor: Issuer)
     path = tmp_path / "jwks.json"
     path.write_bytes(issuer.key.jwks_path.read_bytes())
     source = JwksFile(path, ALGORITHM)
-    ring = KeyRing(source.read(), source, registry=CollectorRegistry())
+    ring = KeyRing(source.read(), source)
     verifier = TokenVerifier(ring, issuer=ISSUER, audience=AUDIENCE)
     path.write_bytes(successor.key.jwks_path.read_bytes())
 

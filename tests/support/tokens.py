@@ -11,7 +11,6 @@ from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from prometheus_client import CollectorRegistry
 
 from server.auth.development import ALGORITHM, DevelopmentKey
 from server.auth.key_ring import KeyRing
@@ -87,7 +86,7 @@ def verifier_of(jwks: Path, algorithm: str, leeway: float = 30.0) -> TokenVerifi
 def ring_of(jwks: Path, algorithm: str = ALGORITHM) -> KeyRing:
     """Return the keys of a file, which nothing reads again by itself."""
     source = JwksFile(jwks, algorithm)
-    return KeyRing(source.read(), source, registry=CollectorRegistry())
+    return KeyRing(source.read(), source)
 
 
 def _base64url(content: bytes) -> bytes:

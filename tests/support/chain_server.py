@@ -76,7 +76,7 @@ def whole_chain(
         registry=registry,
         verifier=verifier,
         capture=capture,
-        overload=overload or Overload(max_in_flight=100, max_streams=100),
+        overload=overload or Overload(max_in_flight=10_000, max_streams=1_000),
         limiters=limiters,
         answers=Uncached(),
         slow_after=slow_after,

@@ -133,6 +133,32 @@ async def test_what_is_in_memory_ends_with_what_it_came_from() -> None:
     assert bench.computed == 2
 
 
+async def test_nothing_of_before_a_subscription_is_kept() -> None:
+    """What was read before the channel was up again may have missed a write: Redis is asked."""
+    bench = Bench()
+    reading = asyncio.create_task(bench.ask())
+    await asyncio.sleep(0)
+    bench.local.close()
+    bench.local.open()
+    await reading
+    await bench.rest()
+    await bench.ask()
+
+    assert (bench.cache.counts.local_hits, bench.cache.counts.shared_hits) == (0, 1)
+
+
+async def test_nobody_joins_a_computation_that_is_too_old() -> None:
+    """A computation that began a lifetime ago has read what may not be served any more."""
+    bench = Bench()
+    first = asyncio.create_task(bench.ask())
+    await asyncio.sleep(0)
+    bench.now += LIFETIME
+    second = asyncio.create_task(bench.ask())
+    await asyncio.gather(first, second)
+
+    assert bench.computed == 2
+
+
 async def test_errors_are_not_kept() -> None:
     """After a failure the next caller has it computed again."""
     bench = Bench()

@@ -39,6 +39,7 @@ from server.metrics.parts import (
     show_pool,
     show_redis,
 )
+from server.redis_client import quick_redis
 from server.sentry import capture, close_sentry, init_sentry
 from server.services import SERVICES, add_services, add_standard_services, now
 from server.settings import Settings, SettingsError
@@ -115,7 +116,8 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)
-        redis = await stack.enter_async_context(Redis.from_url(redis_url))
+        patience = settings.redis_timeout_seconds
+        redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         background = Background()
         cache = await _cache(settings, redis_url, database, background, readings, stack)
         await stack.enter_async_context(background)

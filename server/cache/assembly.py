@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -16,9 +16,9 @@ from server.cache.invalidations import Invalidations, ReadRevision
 from server.cache.local import LocalCache
 from server.cache.redis_cache import RedisCache
 from server.cache.responses import ResponseCache
+from server.redis_client import quick_redis
 from server.tasks import Background
 
-_CONNECTIONS: Final = 32
 _FAILURES: Final = 3
 _BREAK_SECONDS: Final = 1.0
 
@@ -55,15 +55,7 @@ async def running_cache(
         observe_lag: Is told of each write how many seconds after its commit it was heard of.
     """
     async with AsyncExitStack() as stack:
-        pool = BlockingConnectionPool.from_url(
-            redis_url,
-            max_connections=_CONNECTIONS,
-            timeout=patience,
-            # A connection that the server has closed meanwhile is not worth an error.
-            retry=Retry(NoBackoff(), 1),
-            socket_connect_timeout=patience,
-        )
-        redis = await stack.enter_async_context(Redis.from_pool(pool))
+        redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         # A lost channel is told at once; `subscribed` connects again.
         listening = await stack.enter_async_context(
             Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0))

@@ -7,6 +7,7 @@ from typing import ClassVar
 import grpc
 import structlog
 
+from domain.errors import Reason
 from server.call import find_caller, find_failure, find_trace_id
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
@@ -45,7 +46,7 @@ class Log(Interceptor):
             except BaseException as error:
                 seconds = clock() - begun
                 code = code_after(error, context, seconds)
-                if seconds >= slow_after or code in SERVER_FAULTS or draw() < sample:
+                if seconds >= slow_after or _is_news(code) or draw() < sample:
                     self._write(method, code, seconds, slow=seconds >= slow_after)
                 raise
             seconds = clock() - begun
@@ -75,3 +76,13 @@ class Log(Interceptor):
             self._log.warning("call", **facts)
         else:
             self._log.info("call", **facts)
+
+
+def _is_news(code: grpc.StatusCode) -> bool:
+    """Return whether a failure is the server's fault, and no refusal that spares it work.
+
+    Of those there are the more the less the server can afford a line for each.
+    """
+    failure = find_failure()
+    refused = failure is not None and failure.reason is Reason.OVERLOADED
+    return code in SERVER_FAULTS and not refused

@@ -241,7 +241,9 @@ class Database:
 
     async def _acquire(self, caller: Caller) -> "Connection":
         remaining = caller.remaining()
-        wait = self._acquire_timeout if remaining is None else min(remaining, self._acquire_timeout)
+        # Half of it, so that the caller is still there to be told when to try again.
+        wait = self._acquire_timeout if remaining is None else remaining / 2
+        wait = min(wait, self._acquire_timeout)
         begun = time.perf_counter()
         try:
             return await self._pool.acquire(timeout=wait)

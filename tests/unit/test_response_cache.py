@@ -11,6 +11,7 @@ from server.answers import Computed, Key, Question, Served
 from server.cache.local import LocalCache
 from server.cache.responses import ResponseCache
 from server.tasks import Background
+from tests.support.chain_server import eventually
 from tests.support.shared_cache import SimulatedSharedCache
 
 MERCHANT = UUID(int=1)
@@ -29,6 +30,8 @@ class Bench:
         self.effort = 0.0
         self.revision = Revision("epoch", 1)
         self.error: Exception | None = None
+        self.may_end = asyncio.Event()
+        self.may_end.set()
         self.background = Background()
         self.local = LocalCache(capacity=capacity, clock=lambda: self.now)
         self.local.open()
@@ -46,6 +49,7 @@ class Bench:
         self.computed += 1
         number = self.computed
         await asyncio.sleep(0)
+        await self.may_end.wait()
         self.now += self.effort
         if self.error is not None:
             raise self.error
@@ -137,9 +141,11 @@ async def test_nothing_of_before_a_subscription_is_kept() -> None:
     """What was read before the channel was up again may have missed a write: Redis is asked."""
     bench = Bench()
     reading = asyncio.create_task(bench.ask())
-    await asyncio.sleep(0)
+    bench.may_end.clear()
+    await eventually(lambda: bench.computed)
     bench.local.close()
     bench.local.open()
+    bench.may_end.set()
     await reading
     await bench.rest()
     await bench.ask()

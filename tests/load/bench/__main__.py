@@ -36,8 +36,8 @@ def main(
     """Measure how fast Patron is.
 
     Figures are written to build/bench.json as soon as they are measured, and printed in the end
-    beside their targets and the baseline, tests/load/baseline.json. The whole takes up to 25 minutes
-    and needs the machine for itself.
+    beside their targets and the baseline, tests/load/baseline.json. The whole takes up to 25
+    minutes and needs the machine for itself.
     """
     path = report_path(quick=quick)
     if keep:

@@ -1,7 +1,7 @@
 """The process of a group of users: the group as JSON on stdin, what they met on stdout.
 
-Requests are encoded beforehand and calls go without serializers, for the driver shares its core with
-the databases.
+Requests are encoded beforehand and calls go without serializers, for the driver shares its core
+with the databases.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class _Record:
 
     since: float
     until: float
-    seconds: array[float] = field(default_factory=lambda: array("d"))
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
     methods: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     hits: int = 0
@@ -64,7 +64,8 @@ def _requests(method: str, merchant: int) -> Iterator[bytes]:
             return calls.repeated([calls.list_customers()])
         case "CreateBill":
             return calls.BillRequests(merchant)
-    raise ValueError(f"nobody calls {method}")
+        case _:
+            raise ValueError(f"nobody calls {method}")
 
 
 class _Users:
@@ -115,9 +116,7 @@ class _Users:
         [method] = random.choices(self._methods, self._weights)
         merchant = random.choice(self._group.billed if method == _BILL else self._everybody)
         request = next(self._prepared[method, merchant])
-        call = stubs[method](
-            request, metadata=self._metadata[merchant], timeout=_DEADLINE_SECONDS
-        )
+        call = stubs[method](request, metadata=self._metadata[merchant], timeout=_DEADLINE_SECONDS)
         hit = False
         error = ""
         try:

@@ -1,16 +1,18 @@
 """The floor of a write: pgbench running the statements that the service was seen to send.
 
 What makes it honest: the statements are PostgreSQL's own record of one CreateBill, in its round
-trips; each is prepared once and then run with parameters, as asyncpg does; every transaction is of
-another merchant and customer, with ids, number and revision of its own, read where the service reads
-them. Two things differ. A SET takes no parameter, so settings are set by set_config, in one trip with
-BEGIN like the service's. And fresh ids are hashes of a random number, for pgbench has no strings.
+trips. Each is prepared once and then run with parameters, as asyncpg does. Every transaction is of
+another merchant and customer, with ids, number and revision of its own, which it reads where the
+service reads them. Two things differ: a SET takes no parameter, so settings are set by set_config,
+in one trip with BEGIN like the service's; and fresh ids are hashes of a random number, for pgbench
+has no strings.
 """
 
 import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -27,8 +29,6 @@ _NUMBERED = re.compile(r"\$(\d+)")
 _PROGRESS = re.compile(r"^progress: [0-9.]+ s, ([0-9.]+) tps", re.MULTILINE)
 _FAILED = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
 _SETTINGS = "-c jit=off -c idle_in_transaction_session_timeout=30s"
-_READS_BACK = "next_bill_number"
-"""A column of the statement whose result the later ones need."""
 
 
 def script(
@@ -48,20 +48,18 @@ def script(
 
 
 def _commands(sent: Sequence[Sent], fresh: Mapping[str, str]) -> Iterator[str]:
+    first = next(message for message in sent if message.parameters)
     for message in sent:
         if message.sql.startswith("BEGIN"):
             yield from _begin(message.sql, fresh)
-        elif message.parameters:
-            sql = _NUMBERED.sub(
-                lambda number, message=message: _value(
-                    message.parameters[int(number[1]) - 1], fresh
-                ),
-                message.sql,
-            )
-            # Only so can the statements after it have what the service read.
-            yield sql + ("\n\\gset" if re.search(rf"\b{_READS_BACK}\b, ", sql) else ";")
         else:
-            yield f"{message.sql};"
+            values = [_value(text, fresh) for text in message.parameters]
+            sql = _NUMBERED.sub(partial(_pick, values), message.sql)
+            yield f"{sql}\n\\gset" if message is first else f"{sql};"
+
+
+def _pick(values: Sequence[str], number: re.Match[str]) -> str:
+    return values[int(number[1]) - 1]
 
 
 def _begin(sql: str, fresh: Mapping[str, str]) -> Iterator[str]:

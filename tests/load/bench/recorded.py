@@ -45,6 +45,7 @@ def record(
     world: World,
     method: str,
     merchant: int,
+    *,
     first: Message,
     then: Message,
     between: Callable[[], None] = lambda: None,

@@ -30,7 +30,9 @@ def missed(report: Report) -> list[Figure]:
     ]
 
 
-def _row(figure: Figure, report: Report, baseline: Report, *, same_machine: bool) -> tuple[str, ...]:
+def _row(
+    figure: Figure, report: Report, baseline: Report, *, same_machine: bool
+) -> tuple[str, ...]:
     value, before = report.values[figure.key], baseline.values[figure.key]
     if figure.of_this_machine and not same_machine:
         before = None

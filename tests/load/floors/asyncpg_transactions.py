@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 
 from tests.load.bench.asyncpg_floor import AsyncpgFloor
+from tests.load.bench.recorded import Sent
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -32,22 +33,24 @@ async def _reset(_connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Leave a connection as it is, as the service's pool does: all settings are transactions'."""
 
 
-async def _arguments(pool: "asyncpg.Pool[asyncpg.Record]", floor: AsyncpgFloor) -> list[list[Any]]:
+async def _arguments(floor: AsyncpgFloor) -> list[list[Any]]:
     """Return the parameters of each message as asyncpg takes them."""
-    found = []
-    async with pool.acquire() as connection:
-        for sent in floor.sent:
-            if not sent.parameters:
-                found.append([])
-                continue
-            types = (await connection.prepare(sent.sql)).get_parameters()
-            found.append(
-                [
-                    None if text is None else _FROM_TEXT[type_.name](text)
-                    for text, type_ in zip(sent.parameters, types, strict=True)
-                ]
-            )
-    return found
+    # Not on the pool's: one that has but prepared a statement is in a transaction until its next.
+    connection = await asyncpg.connect(floor.url)
+    try:
+        return [await _typed(connection, sent) for sent in floor.sent]
+    finally:
+        await connection.close()
+
+
+async def _typed(connection: "asyncpg.Connection[asyncpg.Record]", sent: Sent) -> list[Any]:
+    if not sent.parameters:
+        return []
+    types = (await connection.prepare(sent.sql)).get_parameters()
+    return [
+        None if text is None else _FROM_TEXT[type_.name](text)
+        for text, type_ in zip(sent.parameters, types, strict=True)
+    ]
 
 
 async def _measure(floor: AsyncpgFloor) -> float:
@@ -58,7 +61,7 @@ async def _measure(floor: AsyncpgFloor) -> float:
         reset=_reset,
         server_settings={"jit": "off"},
     )
-    arguments = await _arguments(pool, floor)
+    arguments = await _arguments(floor)
     messages = [(sent.sql, given) for sent, given in zip(floor.sent, arguments, strict=True)]
     since = time.monotonic() + _WARM_UP_SECONDS
     until = since + floor.seconds
@@ -86,5 +89,11 @@ async def _send(connection: "Connection", sql: str, given: list[Any]) -> None:
         await connection.execute(sql)
 
 
+def main() -> None:
+    """Make the transactions of stdin and write how many a second."""
+    floor = msgspec.json.decode(sys.stdin.buffer.read(), type=AsyncpgFloor)
+    sys.stdout.write(str(uvloop.run(_measure(floor))))
+
+
 if __name__ == "__main__":
-    sys.stdout.write(str(uvloop.run(_measure(msgspec.json.decode(sys.stdin.buffer.read(), type=AsyncpgFloor)))))
+    main()

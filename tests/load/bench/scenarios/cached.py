@@ -32,9 +32,7 @@ def measure(lab: Lab) -> Outcome:
         answers = {name: summary(lab, patron) for name, patron in patrons.items()}
         size = len(answers["grpcio"][0])
         token = world.tokens.of(_MERCHANT)
-        loads = {
-            f"patron on {name}": summary_load(lab, patron) for name, patron in patrons.items()
-        }
+        loads = {f"patron on {name}": summary_load(lab, patron) for name, patron in patrons.items()}
         bare = {
             "bare grpcio": stack.enter_context(echo.bare_grpcio(cores)),
             "bare grpc-go": stack.enter_context(echo.bare_grpc_go(cores)),
@@ -88,9 +86,7 @@ def summary_load(lab: Lab, patron: Patron) -> Load:
 def _take_turns(
     lab: Lab, loads: dict[str, Load], patrons: dict[str, Patron]
 ) -> dict[str, list[float]]:
-    counts = {
-        name: load.calls_in(lab.effort.seconds(_SECONDS)) for name, load in loads.items()
-    }
+    counts = {name: load.calls_in(lab.effort.seconds(_SECONDS)) for name, load in loads.items()}
     before = {name: patron.answered(METHOD) for name, patron in patrons.items()}
     rates: dict[str, list[float]] = {name: [] for name in loads}
     for turn in range(lab.effort.rounds):

@@ -20,7 +20,7 @@ def measure(lab: Lab) -> Outcome:
     """Take the rates of both in turn."""
     world = lab.world
     request = calls.get_customer(_MERCHANT, _CUSTOMER)
-    sent = record(lab.cores, world, _METHOD, _MERCHANT, request, request)
+    sent = record(lab.cores, world, _METHOD, _MERCHANT, first=request, then=request)
     floor = AsyncpgFloor(
         url=world.databases.urls.serving,
         sent=sent,

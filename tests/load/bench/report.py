@@ -1,10 +1,11 @@
 """The figures that have been measured, kept in a file as soon as they are."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+import msgspec
 
 from tests.load.bench.figures import FIGURES
 
@@ -33,7 +34,7 @@ class Report:
         """Return the report of a file, an empty one where there is no file."""
         kept: dict[str, Any] = {}
         if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = msgspec.json.decode(path.read_bytes())
         return cls(
             values={figure.key: kept.get(figure.key) for figure in FIGURES},
             meta=kept.get("meta", {}),
@@ -59,5 +60,5 @@ class Report:
     def _replace(path: Path, content: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
         new.replace(path)

@@ -1,6 +1,6 @@
 """Tokens of the merchants, signed with the development key of a data directory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +26,10 @@ class Tokens:
     def metadata(self, merchant: int) -> Sequence[tuple[str, str]]:
         """Return what authorizes the calls of a merchant."""
         return [("authorization", f"Bearer {self.of(merchant)}")]
+
+    def all_of(self, merchants: Iterable[int]) -> dict[int, str]:
+        """Return the tokens of these merchants."""
+        return {merchant: self.of(merchant) for merchant in merchants}
 
     def _sign(self, merchant: int) -> str:
         return self._signer.sign(

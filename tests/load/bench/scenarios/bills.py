@@ -48,7 +48,7 @@ def measure(lab: Lab) -> Outcome:
             seconds=seconds,
             warm_up=WARM_UP_SECONDS,
             mix={_METHOD: 1},
-            tokens={merchant: world.tokens.of(merchant) for merchant in calls.MERCHANTS},
+            tokens=world.tokens.all_of(calls.MERCHANTS),
             billed=list(calls.MERCHANTS),
         )
         for turn in range(lab.effort.rounds):

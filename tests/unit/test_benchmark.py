@@ -14,7 +14,7 @@ from tests.load.bench.recorded import Sent, transaction
 from tests.load.bench.registry import SCENARIOS
 from tests.load.bench.report import Outcome, Report
 from tests.load.bench.samples import median_ratio, percentile
-from tests.load.bench.table import missed, table
+from tests.load.bench.table import comparison, missed, table
 
 MERCHANT = UUID("5b0c9b7e-8f0f-4a38-9d6a-0d0a3f7f6a01")
 HERE = {"machine": "this one", "date": "today"}
@@ -68,13 +68,13 @@ def test_a_time_is_compared_on_the_same_machine_alone(tmp_path: Path) -> None:
     before = Outcome({"get_customer_vs_asyncpg": 0.5, "cold_start_s": 2.0})
     same.add("run", before, HERE)
     other.add("run", before, HERE | {"machine": "another one"})
-    here, elsewhere = table(report, same), table(report, other)
+    here, elsewhere = comparison(report, same), comparison(report, other)
     assert "| ≥ 0.5 | 0.55 | 0.5 | +10% |" in here
     assert "| < 5 s | 4 s | 2 s | +100% |" in here
     assert "| ≥ 0.5 | 0.55 | 0.5 | +10% |" in elsewhere
     assert "| < 5 s | 4 s | – | – |" in elsewhere
     assert "not compared: the baseline is one of another machine (another one)" in elsewhere
-    assert "There is no baseline" in table(report, Report.read(tmp_path / "none"))
+    assert "There is no baseline" in comparison(report, Report.read(tmp_path / "none"))
 
 
 def test_a_missed_target_is_seen(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_missed_target_is_seen(tmp_path: Path) -> None:
     report = Report.read(tmp_path / "none")
     report.add("run", Outcome({"users_100_errors": 1, "sums_1m_vs_10k": 1.3}), HERE)
     assert [figure.key for figure in missed(report)] == ["users_100_errors"]
-    assert "| **1** |" in table(report, report)
+    assert "| **1** |" in table(report)
 
 
 LOG = f"""\

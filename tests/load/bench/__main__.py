@@ -10,10 +10,11 @@ import click
 from tests.load.bench import machine
 from tests.load.bench.errors import NotMeasured
 from tests.load.bench.lab import FULL, QUICK, Lab, open_lab
+from tests.load.bench.page import write_page
 from tests.load.bench.places import BASELINE, REPOSITORY, report_path
 from tests.load.bench.registry import SCENARIOS, Scenario
 from tests.load.bench.report import Report
-from tests.load.bench.table import table
+from tests.load.bench.table import comparison, table
 
 _NOT_MEASURED = 1
 
@@ -29,7 +30,9 @@ _NOT_MEASURED = 1
 @click.option("--resume", is_flag=True, help="Measure what an interrupted run left out.")
 @click.option("--quick", is_flag=True, help="See in a few minutes that all works; not for figures.")
 @click.option("--table", "only_print", is_flag=True, help="Print the figures of the last run.")
-@click.option("--keep", is_flag=True, help="Keep the last run's figures as the baseline.")
+@click.option(
+    "--keep", is_flag=True, help="Make the last run the baseline, and the one in the docs."
+)
 def main(
     *, names: tuple[str, ...], resume: bool, quick: bool, only_print: bool, keep: bool
 ) -> None:
@@ -40,21 +43,23 @@ def main(
     minutes and needs the machine for itself.
     """
     path = report_path(quick=quick)
-    if keep:
-        Report.read(path).write_baseline(BASELINE)
-        return
     report = Report.read(path)
-    failed = False
-    if not only_print:
-        wanted = [scenario for scenario in SCENARIOS if not names or scenario.name in names]
-        if resume:
-            wanted = [scenario for scenario in wanted if scenario.name not in report.samples]
-        elif not names:
-            path.unlink(missing_ok=True)
-            report = Report.read(path)
-        failed = not _measure(wanted, report, quick=quick)
-    click.echo(table(report, Report.read(BASELINE)))
-    if failed:
+    if keep:
+        report.write_baseline(BASELINE)
+        write_page(report)
+        return
+    if only_print:
+        click.echo(table(report))
+        return
+    wanted = [scenario for scenario in SCENARIOS if not names or scenario.name in names]
+    if resume:
+        wanted = [scenario for scenario in wanted if scenario.name not in report.samples]
+    elif not names:
+        path.unlink(missing_ok=True)
+        report = Report.read(path)
+    well = _measure(wanted, report, quick=quick)
+    click.echo(comparison(report, Report.read(BASELINE)))
+    if not well:
         sys.exit(_NOT_MEASURED)
 
 

@@ -40,7 +40,7 @@ class _Record:
     errors: Counter[str] = field(default_factory=Counter)
     hits: int = 0
 
-    def experience(self) -> Experience:
+    def experience(self, busy: float) -> Experience:
         percents = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
         return Experience(
             calls=len(self.seconds),
@@ -51,6 +51,7 @@ class _Record:
             },
             methods=self.methods,
             hits=self.hits,
+            busy=busy,
         )
 
 
@@ -159,8 +160,9 @@ async def _drive(group: Group) -> Experience:
         since = time.monotonic() + group.warm_up
         record = _Record(since=since, until=since + group.seconds)
         users = _Users(group, record)
+        began, used = time.monotonic(), time.process_time()
         await asyncio.gather(*map(users.live, channels))
-        return record.experience()
+        return record.experience((time.process_time() - used) / (time.monotonic() - began))
     finally:
         await asyncio.gather(*(channel.close() for channel in channels))
 

@@ -9,6 +9,7 @@ FOLDER: Final = BUILD / "bench"
 """Databases, logs and programs."""
 GO_FLOOR: Final = REPOSITORY / "tests" / "load" / "floors" / "go"
 BASELINE: Final = REPOSITORY / "tests" / "load" / "baseline.json"
+PAGE: Final = REPOSITORY / "docs" / "performance.md"
 
 
 def report_path(*, quick: bool) -> Path:

@@ -1,24 +1,32 @@
 """The figures as a table: beside their targets, and beside those of an earlier run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.load.bench.figures import FIGURES, Figure
 from tests.load.bench.report import Report
 
-_HEAD = ("figure", "what", "to reach", "measured", "baseline", "change")
+_HEAD = ("figure", "what", "to reach", "measured")
+_COMPARED = ("baseline", "change")
 _NONE = "–"
 
 
-def table(report: Report, baseline: Report) -> str:
-    """Return all figures as a table in Markdown, and what has to be known to read it.
+def table(report: Report) -> str:
+    """Return all figures as a table in Markdown, beside what is to be reached."""
+    return _markdown(_HEAD, [_row(figure, report) for figure in FIGURES])
+
+
+def comparison(report: Report, baseline: Report) -> str:
+    """Return the table with the baseline beside it, and what has to be known to read it.
 
     A figure of the machine (a time, a size, a rate) isn't compared with one of another machine.
     """
     same_machine = report.meta.get("machine") == baseline.meta.get("machine")
-    rows = [_HEAD, ("---",) * len(_HEAD)]
-    rows += [_row(figure, report, baseline, same_machine=same_machine) for figure in FIGURES]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([*lines, "", *_notes(report, baseline, same_machine=same_machine)])
+    rows = [
+        _row(figure, report) + _compared(figure, report, baseline, same_machine=same_machine)
+        for figure in FIGURES
+    ]
+    notes = _notes(report, baseline, same_machine=same_machine)
+    return "\n".join([_markdown((*_HEAD, *_COMPARED), rows), "", *notes])
 
 
 def missed(report: Report) -> list[Figure]:
@@ -30,20 +38,27 @@ def missed(report: Report) -> list[Figure]:
     ]
 
 
-def _row(
-    figure: Figure, report: Report, baseline: Report, *, same_machine: bool
-) -> tuple[str, ...]:
-    value, before = report.values[figure.key], baseline.values[figure.key]
-    if figure.of_this_machine and not same_machine:
-        before = None
+def _markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _row(figure: Figure, report: Report) -> tuple[str, ...]:
     return (
         f"`{figure.key}`",
         figure.what,
         f"{figure.bound} {_number(figure.target, figure)}",
-        _measured(figure, value),
-        _NONE if before is None else _number(before, figure),
-        _NONE if value is None or before is None else _change(value, before),
+        _measured(figure, report.values[figure.key]),
     )
+
+
+def _compared(
+    figure: Figure, report: Report, baseline: Report, *, same_machine: bool
+) -> tuple[str, str]:
+    value, before = report.values[figure.key], baseline.values[figure.key]
+    if before is None or (figure.of_this_machine and not same_machine):
+        return _NONE, _NONE
+    return _number(before, figure), _NONE if value is None else _change(value, before)
 
 
 def _measured(figure: Figure, value: float | None) -> str:

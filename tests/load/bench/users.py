@@ -54,6 +54,8 @@ class Experience:
     """How many were answered well, by method."""
     hits: int
     """How many of GetSummary were answered from the cache."""
+    busy: float
+    """Which share of its core the driver used: near 1, it was the driver that was too slow."""
 
     @property
     def failed(self) -> int:

@@ -17,6 +17,8 @@ _SECONDS = 20
 _WARM_UP_SECONDS = 5
 _CONNECTIONS = 1000
 _CONNECTIONS_SECONDS = 60
+_BUSY = 0.8
+"""From which share of its core on a driver is told of."""
 
 
 def measure_users(lab: Lab) -> Outcome:
@@ -82,7 +84,8 @@ def describe(met: Experience) -> str:
     """Return what users met, for the progress."""
     times = ", ".join(f"{name} {value:.1f}" for name, value in met.milliseconds.items())
     errors = f"errors {met.errors}" if met.errors else "no errors"
-    return f"{met.calls} calls, {errors}, {times} ms, {_hit_rate(met):.1%} hits"
+    driver = f", the driver {met.busy:.0%} busy" if met.busy > _BUSY else ""
+    return f"{met.calls} calls, {errors}, {times} ms, {_hit_rate(met):.1%} hits{driver}"
 
 
 def _hit_rate(met: Experience) -> float:

@@ -85,11 +85,11 @@ async def _costs(interceptor: Interceptor, context: _Context, rounds: int) -> li
 
 
 async def _nanoseconds(call: Call, context: Any) -> float:
-    """Return how long one call takes, of many."""
-    begun = time.perf_counter_ns()
+    """Return the processor's time of one call, of many."""
+    begun = time.thread_time_ns()
     for _ in range(_CALLS):
         await call(b"", context)
-    return (time.perf_counter_ns() - begun) / _CALLS
+    return (time.thread_time_ns() - begun) / _CALLS
 
 
 def _method() -> Method:

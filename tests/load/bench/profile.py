@@ -14,6 +14,7 @@ from typing import Any
 import click
 import uvloop
 
+from server.logs import configure_logging
 from server.main import running
 from server.settings import Settings
 from tests.load.bench import calls
@@ -79,6 +80,7 @@ def main(*, scenario: str, transport: str) -> None:
             admin_port=0,
             **limits,
         )
+        configure_logging(settings.log_level.upper())
         with lab.cores.both():
             uvloop.run(_profile(profiler, settings, _LOADS[scenario], lab))
     pstats.Stats(profiler).sort_stats("tottime").print_stats(_FUNCTIONS)

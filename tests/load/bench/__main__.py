@@ -45,6 +45,8 @@ def main(
     path = report_path(quick=quick)
     report = Report.read(path)
     if keep:
+        if quick or not report.meta:
+            raise click.UsageError("Only the figures of a full run can be kept, once there are.")
         report.write_baseline(BASELINE)
         write_page(report)
         return

@@ -4,9 +4,11 @@ import sys
 from typing import Any
 
 import grpc
-import grpc.aio
 import uvloop
 from google.protobuf.wrappers_pb2 import BytesValue
+
+from server.settings import Settings, Transport
+from server.transports import open_server
 
 
 async def _echo(request: BytesValue, _context: Any) -> BytesValue:
@@ -14,15 +16,15 @@ async def _echo(request: BytesValue, _context: Any) -> BytesValue:
 
 
 async def _serve(port: int) -> None:
-    # The options of the channels are those of Patron's own server.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    # As Patron opens its own, with the same options.
+    settings = Settings.load({}, port=port, transport=Transport.GRPCIO)
+    server, _ = open_server(settings, share_port=True)
     handler = grpc.unary_unary_rpc_method_handler(
         _echo,
         request_deserializer=BytesValue.FromString,
         response_serializer=BytesValue.SerializeToString,
     )
     server.add_registered_method_handlers("patron.bench.Echo", {"Echo": handler})
-    server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     await server.wait_for_termination()
 

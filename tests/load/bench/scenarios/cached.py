@@ -17,6 +17,7 @@ from tests.load.bench.samples import median_ratio
 METHOD = "GetSummary"
 _MERCHANT = 50
 _SECONDS = 3
+_TRIALS = 20
 
 
 def measure(lab: Lab) -> Outcome:
@@ -29,8 +30,7 @@ def measure(lab: Lab) -> Outcome:
             )
             for transport in ("native", "grpcio")
         }
-        answers = {name: summary(lab, patron) for name, patron in patrons.items()}
-        size = len(answers["grpcio"][0])
+        size = max(len(_cached_answer(lab, patron)) for patron in patrons.values())
         token = world.tokens.of(_MERCHANT)
         loads = {f"patron on {name}": summary_load(lab, patron) for name, patron in patrons.items()}
         bare = {
@@ -53,27 +53,21 @@ def measure(lab: Lab) -> Outcome:
         },
         {
             "answer_bytes": size,
-            "cache": {name: cache for name, (_, cache) in answers.items()},
             "calls_per_second": rates,
         },
     )
 
 
-def summary(lab: Lab, patron: Patron) -> tuple[bytes, str]:
-    """Ask for the summary twice; return the second answer's bytes and what its trailer says."""
-    call: Any = None
-    answer = b""
+def _cached_answer(lab: Lab, patron: Patron) -> bytes:
+    """Ask for the summary until it comes from the cache, and return it."""
+    request = calls.get_summary().SerializeToString()
     with grpc.insecure_channel(patron.target) as channel:
         method: Any = channel.unary_unary(calls.path(METHOD))
-        for _ in range(2):
-            answer, call = method.with_call(
-                calls.get_summary().SerializeToString(),
-                metadata=lab.world.tokens.metadata(_MERCHANT),
-            )
-    cache = dict(call.trailing_metadata()).get("patron-cache", "")
-    if cache != "hit":
-        say(f"a summary asked for again was not a hit, but {cache or 'not from a cache'}")
-    return answer, str(cache)
+        for _ in range(_TRIALS):
+            answer, call = method.with_call(request, metadata=lab.world.tokens.metadata(_MERCHANT))
+            if ("patron-cache", "hit") in tuple(call.trailing_metadata()):
+                return bytes(answer)
+    raise NotMeasured("a summary that is asked for again and again does not come from the cache")
 
 
 def summary_load(lab: Lab, patron: Patron) -> Load:

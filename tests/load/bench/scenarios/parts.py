@@ -3,11 +3,9 @@
 Measured in this process, as differences of two loops: a server's noise would hide microseconds.
 """
 
-import importlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from statistics import median
 from typing import Any, Final
 
@@ -16,21 +14,21 @@ import uvloop
 from redis.asyncio import Redis
 
 from domain.model.caller import Caller
-from server.auth.development import ALGORITHM, DevelopmentKey
-from server.auth.tokens import KeySet, TokenVerifier
 from server.call import set_caller
 from server.interceptors.auth import Auth
 from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Method
-from server.settings import Settings
+from server.interceptors.rate_limit import RateLimit
+from server.limits import Budget, RedisLeases, RedisRateLimiter
 from tests.load.bench import calls
 from tests.load.bench.lab import Lab
 from tests.load.bench.report import Outcome
 from tests.load.bench.world import World
+from tests.support.tokens import MERCHANT, Issuer
 
 _METHOD: Final = "GetSummary"
-_MERCHANT: Final = 50
 _CALLS: Final = 20_000
+_BUDGET: Final = "analytics"
 _RATE: Final = 10_000_000
 """A lease of it outlasts the calls of a round."""
 _REDIS_SECONDS: Final = 1.0
@@ -59,17 +57,20 @@ async def _nothing(_request: Any, _context: Any) -> None:
 def measure(lab: Lab) -> Outcome:
     """Take the cost of each interceptor."""
     costs = uvloop.run(_measure(lab))
-    medians = {name: median(each) if each else None for name, each in costs.items()}
+    medians = {name: median(each) for name, each in costs.items()}
+    # There is no feature gate yet.
     return Outcome({"gate_us": None, **medians}, {"microseconds": costs})
 
 
 async def _measure(lab: Lab) -> dict[str, list[float]]:
     world = lab.world
-    context = _Context(world.tokens.of(_MERCHANT))
-    set_caller(Caller(calls.merchant_id(_MERCHANT), "bench"))
-    costs = {"auth_us": await _costs(_auth(world), context, lab.effort.rounds)}
+    issuer = Issuer(world.databases.data_dir)
+    context = _Context(issuer.token())
+    set_caller(Caller(MERCHANT, "bench"))
+    auth = Auth(issuer.verifier())
+    costs = {"auth_us": await _costs(auth, context, lab.effort.rounds)}
     async with _limiter(world) as limiter:
-        costs["limiter_us"] = await _costs(limiter, context, lab.effort.rounds) if limiter else []
+        costs["limiter_us"] = await _costs(limiter, context, lab.effort.rounds)
     return costs
 
 
@@ -97,23 +98,10 @@ def _method() -> Method:
     return Method.describe(calls.path(_METHOD), handler)
 
 
-def _auth(world: World) -> Interceptor:
-    directory = world.databases.data_dir
-    settings = Settings.load({}, data_dir=directory)
-    keys = KeySet.read(DevelopmentKey.open(directory).jwks_path, ALGORITHM)
-    return Auth(TokenVerifier(keys, issuer=settings.auth_issuer, audience=settings.auth_audience))
-
-
 @asynccontextmanager
-async def _limiter(world: World) -> AsyncIterator[Interceptor | None]:
-    """Lend the rate limit with leases from the real Valkey; None while there is no rate limit."""
-    if find_spec("server.limits") is None:
-        yield None
-        return
-    limits: Any = importlib.import_module("server.limits")
-    rate_limit: Any = importlib.import_module("server.interceptors.rate_limit")
+async def _limiter(world: World) -> AsyncIterator[Interceptor]:
+    """Lend the rate limit with leases from the real Valkey."""
     async with Redis.from_url(world.databases.redis_url) as redis:
-        budget = limits.Budget.of("analytics", _RATE)
-        leases = limits.RedisLeases(redis, timeout=_REDIS_SECONDS)
-        limiter = limits.RedisRateLimiter(budget, leases, workers=1)
-        yield rate_limit.RateLimit({"analytics": limiter})
+        leases = RedisLeases(redis, timeout=_REDIS_SECONDS)
+        limiter = RedisRateLimiter(Budget.of(_BUDGET, _RATE), leases, workers=1)
+        yield RateLimit({_BUDGET: limiter})

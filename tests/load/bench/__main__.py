@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 
 import click
@@ -85,6 +86,9 @@ def _measure_one(lab: Lab, scenario: Scenario, report: Report, *, quick: bool) -
         outcome = scenario.measure(lab)
     except NotMeasured as error:
         click.echo(f"  not measured: {error}", err=True)
+        return False
+    except Exception:  # noqa: BLE001 - whatever one scenario dies of, the others are measured.
+        click.echo(f"  not measured:\n{traceback.format_exc()}", err=True)
         return False
     circumstances = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

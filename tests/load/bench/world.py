@@ -28,6 +28,7 @@ from tests.load.bench.tokens import Tokens
 _VISITS = 10
 _DAYS_BETWEEN = 3
 _AT_ONCE = 20
+_UNLIMITED = {f"PATRON_RATE_LIMIT_{kind}": "0" for kind in ("WRITE", "BULK")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def open_world(cores: Cores) -> Iterator[World]:
     shutil.rmtree(folder, ignore_errors=True)
     with running_databases(folder) as databases:
         world = World(databases, Tokens(databases.data_dir))
-        with serving("world", databases, cores) as patron:
+        with serving("world", databases, cores, _UNLIMITED) as patron:
             asyncio.run(_fill(world, patron.target))
         yield world
 

@@ -36,7 +36,7 @@ class Load:
         """
         if shutil.which("h2load") is None:
             raise NotMeasured("h2load is missing: install nghttp2-client (Debian) or nghttp2")
-        self._body = folder / f"{path[1:].replace('/', '.')}.{target.rpartition(':')[2]}.bin"
+        self._body = folder / f"{path[1:].replace('/', '.')}.bin"
         self._body.parent.mkdir(parents=True, exist_ok=True)
         # A message on the wire: not compressed, its length, itself.
         self._body.write_bytes(b"\0" + len(request).to_bytes(4, "big") + request)

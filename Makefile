@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults histories lint format generate lock clean
+.PHONY: help setup run demo test faults bench histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -31,6 +31,9 @@ $(READY): requirements/dev.txt pyproject.toml
 
 run: setup  ## serve, with databases of its own (ARGS: options of `patron serve`)
 	$(BIN)/patron serve $(ARGS)
+
+bench: setup  ## measure how fast it is, in 25 minutes, the machine for itself (ARGS: --only, --resume, --quick, --table, --keep)
+	$(BIN)/python -m tests.load.bench $(ARGS)
 
 demo: setup  ## import real purchases and show the analytics (ARGS: options of `patron demo`)
 	$(BIN)/patron demo $(ARGS)

@@ -1,0 +1,33 @@
+"""The floor in Python: a bare grpc.aio server that answers the message it was sent."""
+
+import sys
+from typing import Any
+
+import grpc
+import uvloop
+from google.protobuf.wrappers_pb2 import BytesValue
+
+from server.settings import Settings, Transport
+from server.transports import open_server
+
+
+async def _echo(request: BytesValue, _context: Any) -> BytesValue:
+    return request
+
+
+async def _serve(port: int) -> None:
+    # As Patron opens its own, with the same options.
+    settings = Settings.load({}, port=port, transport=Transport.GRPCIO)
+    server, _ = open_server(settings, share_port=True)
+    handler = grpc.unary_unary_rpc_method_handler(
+        _echo,
+        request_deserializer=BytesValue.FromString,
+        response_serializer=BytesValue.SerializeToString,
+    )
+    server.add_registered_method_handlers("patron.bench.Echo", {"Echo": handler})
+    await server.start()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(int(sys.argv[1])))

@@ -189,7 +189,7 @@ class Settings:
     )
     max_in_flight: int = _var(
         _integer(1, 100_000),
-        "512",
+        "2048",
         meaning="How many calls a worker has in flight at most. Reports are refused from 60 % of "
         "it on, reads from 80 %.",
     )

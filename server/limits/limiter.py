@@ -121,9 +121,8 @@ class RedisRateLimiter:
                 self.counts.refused += 1
                 return share.refused_until - now
             if now >= patience:
-                # Redis answers, but others were always faster to take what it gave.
-                self.counts.refused += 1
-                return self._leases.timeout
+                # What Redis answers has always lapsed or been spent before this call's turn.
+                return self._decide_locally(share, now)
             flight = self._flight(share, merchant_id)
             # A caller that is cancelled must not cancel it for the others.
             if flight is None or not await asyncio.shield(flight):

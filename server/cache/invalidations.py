@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.errors import PatronError
 from domain.model.merchant import Revision
 from server.cache.responses import ResponseCache
 from server.cache.shared import SharedCache, SharedCacheUnavailable
@@ -103,9 +104,11 @@ class Invalidations:
             revision = await self._read_revision(merchant_id)
         except BaseException as error:
             self._unknown.add(merchant_id)
+            if isinstance(error, PatronError):
+                return
             if not isinstance(error, Exception):
                 raise
-            _log.warning("a revision cannot be read", error=describe_exception(error))
+            _log.error("a revision cannot be read", error=describe_exception(error))
         else:
             if revision is not None:
                 await self.committed(merchant_id, revision)

@@ -16,6 +16,8 @@ from server.cache.shared import SharedCache, SharedCacheUnavailable
 from server.logs import describe_exception
 
 _RETRY_AFTER: Final = 0.1
+_LAST_SECONDS: Final = 3.0
+"""For how long the end of a worker is put off by what could not be announced."""
 
 ReadRevision = Callable[[UUID], Awaitable[Revision | None]]
 """Reads a merchant's revision from the database when no write of the merchant is undecided.
@@ -71,7 +73,7 @@ class Invalidations:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work off what is waiting for as long as the body runs, and once more at its end."""
+        """Work off what waits for as long as the body runs, and once more, in short, after it."""
         working = asyncio.create_task(self._work_for_ever())
         try:
             yield
@@ -79,14 +81,16 @@ class Invalidations:
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
-            await self.work_off()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self.work_off()
 
     async def work_off(self) -> None:
         """Try once to announce everything that waits."""
-        for merchant_id in list(self._unknown):
-            await self._find_out(merchant_id)
         for merchant_id in list(self._waiting):
             await self._announce(merchant_id)
+        for merchant_id in list(self._unknown):
+            await self._find_out(merchant_id)
 
     async def _work_for_ever(self) -> None:
         while True:

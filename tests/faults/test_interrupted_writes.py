@@ -214,11 +214,14 @@ async def test_a_database_that_hangs_does_not_keep_the_worker_from_ending(stores
         await asyncio.sleep(3600)
         raise AssertionError
 
-    async with asyncio.timeout(10), proxied(stores.redis_url) as proxy:
-        async with cache(proxy.url, patience=0.1, read_revision=read_revision) as ending:
-            await proxy.cut()
-            ending.invalidations.outcome_unknown(hanging)
-            await ending.invalidations.committed(well, Revision(EPOCH, 2))
-            await proxy.open()
+    async with (
+        asyncio.timeout(10),
+        proxied(stores.redis_url) as proxy,
+        cache(proxy.url, patience=0.1, read_revision=read_revision) as ending,
+    ):
+        await proxy.cut()
+        ending.invalidations.outcome_unknown(hanging)
+        await ending.invalidations.committed(well, Revision(EPOCH, 2))
+        await proxy.open()
     async with cache(stores.redis_url) as other:
         assert (await other.shared.fetch(well, EPOCH, b"")).revision == 2

@@ -150,9 +150,12 @@ async def test_slow_is_as_good_as_stopped(stores: Stores) -> None:
         asked = [constant(uuid4(), b"", b"%d" % number) for number in range(50)]
         await asyncio.gather(*(running.responses.get(each, None) for each in asked))
         proxy.replies.delay = 1.0
+        begun = time.monotonic()
         for _ in range(2):
             served = await asyncio.gather(*(running.responses.get(each, None) for each in asked))
             assert [each.body for each in served] == [b"%d" % number for number in range(50)]
+        # No command waits on that was to be given up: one that did would wait for seconds.
+        assert time.monotonic() - begun < 3
         assert running.shared.breaker.is_open
         proxy.replies.delay = 0
         await eventually(lambda: not running.responses._flights)
@@ -162,6 +165,8 @@ async def test_slow_is_as_good_as_stopped(stores: Stores) -> None:
             return all(is_hit(each.trailers) for each in served)
 
         await until(all_are_hits)
+        pool: Any = running.shared._redis.connection_pool
+        assert not pool._in_use_connections
 
 
 async def test_flushed_under_load(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

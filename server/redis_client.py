@@ -1,5 +1,6 @@
 """How a worker asks Redis in the middle of a call: soon, or not at all."""
 
+import asyncio
 from typing import Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -13,6 +14,7 @@ With one, the client sends by `asyncio.wait_for`, which before Python 3.12 loses
 comes while it sends: a command that was to be given up would wait on.
 """
 _CONNECTIONS: Final = 32
+_SIGN_OF_LIFE: Final = 2.0
 
 
 def quick_redis(url: str, *, patience: float) -> Redis:
@@ -34,3 +36,9 @@ def quick_redis(url: str, *, patience: float) -> Redis:
         socket_timeout=NONE_OF_ITS_OWN,
     )
     return Redis.from_pool(pool)
+
+
+async def ping(redis: Redis) -> None:
+    """Ask Redis for a sign of life; raises when there is none within two seconds."""
+    async with asyncio.timeout(_SIGN_OF_LIFE):
+        await redis.ping()

@@ -186,7 +186,7 @@ async def test_flushed_under_load(stores: Stores, monkeypatch: pytest.MonkeyPatc
         for month in range(1, 7)
     ]
     # On a busy machine Redis must not count as gone.
-    options = {"cache_local_seconds": 0.5, "redis_timeout_seconds": 5}
+    options: dict[str, Any] = {"cache_local_seconds": 0.5, "redis_timeout_seconds": 5}
     async with (
         worker(stores, **options) as one,
         worker(stores, **options) as other,

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -39,7 +40,7 @@ from server.metrics.parts import (
     show_pool,
     show_redis,
 )
-from server.redis_client import quick_redis
+from server.redis_client import ping, quick_redis
 from server.sentry import capture, close_sentry, init_sentry
 from server.services import SERVICES, add_services, add_standard_services, now
 from server.settings import Settings, SettingsError
@@ -125,7 +126,7 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
         health = Health(
             asyncio.get_running_loop(),
             needed={"database": database.ping},
-            helpful={"redis": redis.ping},
+            helpful={"redis": partial(ping, redis)},
         )
         admin = stack.enter_context(
             AdminServer(

@@ -16,7 +16,7 @@ from server.cache.invalidations import Invalidations, ReadRevision
 from server.cache.local import LocalCache
 from server.cache.redis_cache import RedisCache
 from server.cache.responses import ResponseCache
-from server.redis_client import quick_redis
+from server.redis_client import NONE_OF_ITS_OWN, quick_redis
 from server.tasks import Background
 
 _FAILURES: Final = 3
@@ -58,7 +58,7 @@ async def running_cache(
         redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         # A lost channel is told at once; `subscribed` connects again.
         listening = await stack.enter_async_context(
-            Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0))
+            Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), socket_timeout=NONE_OF_ITS_OWN)
         )
         breaker = CircuitBreaker(failures=_FAILURES, wait=_BREAK_SECONDS)
         shared = RedisCache(redis, timeout=patience, breaker=breaker)

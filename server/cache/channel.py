@@ -109,7 +109,8 @@ async def _listen(subscription: "PubSub", listener: Listener, tried: asyncio.Eve
         if message is None:
             if now - last_sign > _SILENCE:
                 raise TimeoutError
-            await asyncio.wait_for(subscription.ping(), _SILENCE)
+            async with asyncio.timeout(_SILENCE):
+                await subscription.ping()
             continue
         last_sign = now
         if message["type"] == "subscribe":

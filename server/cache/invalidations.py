@@ -9,12 +9,15 @@ from uuid import UUID
 
 import structlog
 
+from domain.errors import PatronError
 from domain.model.merchant import Revision
 from server.cache.responses import ResponseCache
 from server.cache.shared import SharedCache, SharedCacheUnavailable
 from server.logs import describe_exception
 
 _RETRY_AFTER: Final = 0.1
+_LAST_SECONDS: Final = 3.0
+"""For how long the end of a worker is put off by what could not be announced."""
 
 ReadRevision = Callable[[UUID], Awaitable[Revision | None]]
 """Reads a merchant's revision from the database when no write of the merchant is undecided.
@@ -70,7 +73,7 @@ class Invalidations:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work off what is waiting for as long as the body runs, and once more at its end."""
+        """Work off what waits for as long as the body runs, and once more, in short, after it."""
         working = asyncio.create_task(self._work_for_ever())
         try:
             yield
@@ -78,14 +81,16 @@ class Invalidations:
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
-            await self.work_off()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self.work_off()
 
     async def work_off(self) -> None:
         """Try once to announce everything that waits."""
-        for merchant_id in list(self._unknown):
-            await self._find_out(merchant_id)
         for merchant_id in list(self._waiting):
             await self._announce(merchant_id)
+        for merchant_id in list(self._unknown):
+            await self._find_out(merchant_id)
 
     async def _work_for_ever(self) -> None:
         while True:
@@ -103,9 +108,11 @@ class Invalidations:
             revision = await self._read_revision(merchant_id)
         except BaseException as error:
             self._unknown.add(merchant_id)
+            if isinstance(error, PatronError):
+                return
             if not isinstance(error, Exception):
                 raise
-            _log.warning("a revision cannot be read", error=describe_exception(error))
+            _log.error("a revision cannot be read", error=describe_exception(error))
         else:
             if revision is not None:
                 await self.committed(merchant_id, revision)

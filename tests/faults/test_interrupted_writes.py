@@ -83,7 +83,9 @@ async def test_a_client_that_leaves_right_after_commit(stores: Stores, leaves: s
         assert await warm(reader) == 1
         await leave_after_commit(proxy, writing, reader.merchant_id, leaves)
         assert await revision_of(database, reader) == 2
-        await asyncio.sleep(0.05)
+        # The worker has time to learn that nobody waits; then what it has sent so far is lost.
+        await asyncio.sleep(0.2)
+        await proxy.break_connections()
         proxy.requests.release()
 
         async def is_fresh() -> bool:
@@ -202,3 +204,24 @@ async def test_a_look_up_that_fails_keeps_no_other_from_being_told(stores: Store
 
         await until(are_told)
         assert not running.invalidations.pending
+
+
+async def test_a_database_that_hangs_does_not_keep_the_worker_from_ending(stores: Stores) -> None:
+    """At the end what is not announced is tried for a moment; what can be announced is."""
+    hanging, well = uuid4(), uuid4()
+
+    async def read_revision(_: UUID) -> Revision:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async with (
+        asyncio.timeout(10),
+        proxied(stores.redis_url) as proxy,
+        cache(proxy.url, patience=0.1, read_revision=read_revision) as ending,
+    ):
+        await proxy.cut()
+        ending.invalidations.outcome_unknown(hanging)
+        await ending.invalidations.committed(well, Revision(EPOCH, 2))
+        await proxy.open()
+    async with cache(stores.redis_url) as other:
+        assert (await other.shared.fetch(well, EPOCH, b"")).revision == 2

@@ -1,6 +1,7 @@
 """The server that carries the calls: the same interface, two ways to speak HTTP/2."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 import grpc
@@ -102,7 +103,8 @@ def _native_maker() -> _Maker | None:
         import pygrpc_native.aio  # noqa: PLC0415 - it has no wheel for some machines
     except ImportError:
         return None
-    return pygrpc_native.aio.server
+    # One thread of its own is enough beside the one of Python: more cores are for more workers.
+    return partial(pygrpc_native.aio.Server, io_threads=1)
 
 
 def _options(*, share_port: bool) -> list[tuple[str, int]]:

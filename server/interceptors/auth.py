@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Awaitable
 
 from domain.errors import (
     PermissionDeniedError,
@@ -16,6 +16,7 @@ from domain.model.merchant import Revision
 from server.auth.tokens import TokenVerifier, token_expired
 from server.call import set_caller
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
+from server.interceptors.metadata import metadata_of
 from server.interceptors.method import Kind, Method
 
 _NO_DEADLINE = 1e9
@@ -44,25 +45,31 @@ class Auth(Interceptor):
         scope = method.policy.scope
         missing = f"the token lacks the scope {scope}"
 
-        def admit(identity: Identity, sent: _Sent, context: Context) -> None:
+        def admit(identity: Identity, seen: Revision | None, context: Context) -> None:
             if scope not in identity.scopes:
                 raise PermissionDeniedError(
                     Reason.SCOPE_MISSING, missing, metadata={"scope": scope}
                 )
-            set_caller(
-                Caller(identity.merchant_id, identity.subject, _deadline(context), sent.seen)
-            )
+            set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context), seen))
 
-        async def authenticated(request: Payload, context: Context) -> Payload:
-            sent = _sent(context)
-            identity = self.recall(sent.authorization) or await self.verify(sent.authorization)
-            admit(identity, sent, context)
+        def authenticated(request: Payload, context: Context) -> Awaitable[Payload]:
+            authorization, seen = _credentials(context)
+            identity = self.recall(authorization)
+            if identity is None:
+                return newly_authenticated(authorization, seen, request, context)
+            admit(identity, seen, context)
+            return call(request, context)
+
+        async def newly_authenticated(
+            authorization: str, seen: Revision | None, request: Payload, context: Context
+        ) -> Payload:
+            admit(await self.verify(authorization), seen, context)
             return await call(request, context)
 
         async def authenticated_stream(request: Payload, context: Context) -> Payload:
-            sent = _sent(context)
-            identity = self.recall(sent.authorization) or await self.verify(sent.authorization)
-            admit(identity, sent, context)
+            authorization, seen = _credentials(context)
+            identity = self.recall(authorization) or await self.verify(authorization)
+            admit(identity, seen, context)
             lifetime = asyncio.timeout(identity.expires_at - time.time())
             try:
                 async with lifetime:
@@ -110,24 +117,17 @@ class Auth(Interceptor):
                 del self._known[authorization]
 
 
-class _Sent(NamedTuple):
-    """What a client sends of itself beside its request."""
-
-    authorization: str
-    seen: Revision | None
-
-
-def _sent(context: Context) -> _Sent:
+def _credentials(context: Context) -> tuple[str, Revision | None]:
+    """Return what the client says of itself, and what it has seen."""
     authorization, seen = "", None
-    # Once for both: some transports make a copy of the metadata each time that they are asked.
-    for key, value in context.invocation_metadata() or ():
+    for key, value in metadata_of(context):
         if key == "authorization":
             authorization = str(value)
         elif key == "patron-min-revision":
             seen = _revision(str(value))
     if not authorization:
         raise _token_missing()
-    return _Sent(authorization, seen)
+    return authorization, seen
 
 
 def _revision(text: str) -> Revision:

@@ -19,7 +19,11 @@ same are messages, and many answers are returned as an async generator.
 """
 
 Call: TypeAlias = Callable[[Payload, Context], Awaitable[Payload]]
-"""How a method is called."""
+"""How a method is called. What is wrong may be raised by the call itself, before it is awaited.
+
+An interceptor that only looks before it lets a call pass need not be a coroutine: it returns the
+awaitable of the next one, which saves a step of each.
+"""
 
 
 class Interceptor(ABC):

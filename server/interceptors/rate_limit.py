@@ -1,6 +1,6 @@
 """How much of its budget a merchant has left."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -45,17 +45,21 @@ class RateLimit(Interceptor):
         if limiter is None:
             return call
 
-        async def limited(request: Payload, context: Context) -> Payload:
+        def limited(request: Payload, context: Context) -> Awaitable[Payload]:
             merchant_id = current_caller().merchant_id
-            if not limiter.take(merchant_id):
-                wait = await limiter.acquire(merchant_id)
-                if wait:
-                    raise ResourceExhaustedError(
-                        Reason.RATE_LIMITED,
-                        f"too many calls of the budget {budget}",
-                        subject=f"merchant:{merchant_id}:{budget}",
-                        retry_after=wait,
-                    )
+            if limiter.take(merchant_id):
+                return call(request, context)
+            return asked(merchant_id, request, context)
+
+        async def asked(merchant_id: UUID, request: Payload, context: Context) -> Payload:
+            wait = await limiter.acquire(merchant_id)
+            if wait:
+                raise ResourceExhaustedError(
+                    Reason.RATE_LIMITED,
+                    f"too many calls of the budget {budget}",
+                    subject=f"merchant:{merchant_id}:{budget}",
+                    retry_after=wait,
+                )
             return await call(request, context)
 
         return limited

@@ -11,7 +11,7 @@ from domain.model.bill import Bill
 from domain.model.caller import Caller
 from domain.model.paging import Page, PageRequest
 from domain.ports import BillFilter
-from server.storage.database import READ, Database
+from server.storage.database import Database
 from server.storage.records import select_bills, to_bill
 from server.storage.schema import bill, customer
 from server.storage.statements import Statement, of_merchant, page_of, parameter
@@ -57,8 +57,7 @@ class PostgresBills:
         self._database = database
 
     async def get(self, caller: Caller, bill_id: UUID) -> Bill:
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(_GET, {"bill_id": bill_id, "limit": 1})
+        rows = await self._database.read(caller, _GET, {"bill_id": bill_id, "limit": 1})
         if rows[0]["bill_id"] is None:
             raise NotFoundError(Reason.BILL_NOT_FOUND, "no such bill")
         return to_bill(rows[0])
@@ -74,8 +73,7 @@ class PostgresBills:
             "limit": page.size + 1,
         }
         statement = _LIST if wanted.customer_id is None else _LIST_OF_CUSTOMER
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(statement, values)
+        rows = await self._database.read(caller, statement, values)
         if wanted.customer_id is not None and not rows[0]["customer_is_there"]:
             raise NotFoundError(Reason.CUSTOMER_NOT_FOUND, "no such customer")
         found = [to_bill(row) for row in rows if row["bill_id"] is not None]

@@ -13,7 +13,7 @@ from domain.model.caller import Caller
 from domain.model.customer import Customer
 from domain.model.paging import Page, PageRequest
 from server.storage.changes import change
-from server.storage.database import READ, Database
+from server.storage.database import Database
 from server.storage.records import CUSTOMER, to_customer
 from server.storage.schema import customer, customer_phone
 from server.storage.statements import (
@@ -159,8 +159,7 @@ class PostgresCustomers:
         self._database = database
 
     async def get(self, caller: Caller, customer_id: UUID) -> Customer:
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(_GET, {"customer_id": customer_id, "limit": 1})
+        rows = await self._database.read(caller, _GET, {"customer_id": customer_id, "limit": 1})
         if rows[0]["customer_id"] is None:
             raise NotFoundError(Reason.CUSTOMER_NOT_FOUND, "no such customer")
         return to_customer(rows[0])
@@ -172,7 +171,6 @@ class PostgresCustomers:
             "after_customer_id": customer_id,
             "limit": page.size + 1,
         }
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(_LIST, values)
+        rows = await self._database.read(caller, _LIST, values)
         found = [to_customer(row) for row in rows if row["customer_id"] is not None]
         return page.cut(found, lambda last: (last.created_at, last.id))

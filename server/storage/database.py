@@ -23,9 +23,9 @@ from server.storage.schema import (
 )
 from server.storage.statements import OWN_MERCHANT, Statement
 
-READ: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_READ: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """One snapshot for all that a report reads."""
-WRITE: Final = "ISOLATION LEVEL READ COMMITTED"
+_WRITE: Final = "ISOLATION LEVEL READ COMMITTED"
 """A statement sees what the lock before it waited for."""
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ class Database:
                 url,
                 min_size=min(2, pool_size),
                 max_size=pool_size,
+                timeout=acquire_timeout,
                 reset=_reset,
                 server_settings={
                     "application_name": "patron",
@@ -198,7 +199,7 @@ class Database:
             PatronError: As `translated` says.
         """
         caller = Caller(merchant_id, "", time.monotonic() + self._acquire_timeout)
-        async with self.transaction(caller, WRITE) as transaction:
+        async with self.transaction(caller) as transaction:
             # A COMMIT whose connection was lost may take effect at any later time.
             await transaction.fetch(_SETTLED)
             rows = await transaction.fetch(_REVISION)
@@ -209,8 +210,37 @@ class Database:
         with translated():
             await self._pool.execute("SELECT 1", timeout=self._acquire_timeout)
 
+    async def read(
+        self, caller: Caller, statement: Statement, values: Mapping[str, Any]
+    ) -> list[asyncpg.Record]:
+        """Return the rows of a statement that has at least one for every merchant.
+
+        They are of one snapshot, in which only the caller's merchant can be seen.
+
+        Raises:
+            PatronError: As `translated` says, no connection was free in time, or the merchant is
+                not known, or has not reached what the caller has seen.
+        """
+        # The way of every read: a context manager of its own would cost as much as a round trip.
+        with translated():
+            connection = await self._acquire(caller)
+            try:
+                await connection.execute(self._begin(caller, _READ))
+                transaction = Transaction(connection, caller)
+                if caller.seen is not None:
+                    await transaction.require(caller.seen)
+                rows = await transaction.fetch_own(statement, values)
+                await connection.execute("COMMIT")
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            finally:
+                # The pool would clean up within the time that was left to get the connection.
+                await self._pool.release(connection, timeout=_CLEAN_UP)
+        return rows
+
     @asynccontextmanager
-    async def transaction(self, caller: Caller, mode: str) -> AsyncIterator[Transaction]:
+    async def transaction(self, caller: Caller) -> AsyncIterator[Transaction]:
         """Run the body in one transaction, in which only the caller's merchant can be seen.
 
         It is committed when the body ends and rolled back when it raises. Its statements end with
@@ -224,15 +254,10 @@ class Database:
             connection = await self._acquire(caller)
             try:
                 try:
-                    await connection.execute(self._begin(caller, mode))
-                    transaction = Transaction(connection, caller)
-                    if caller.seen is not None and mode is READ:
-                        await transaction.require(caller.seen)
-                    yield transaction
+                    await connection.execute(self._begin(caller, _WRITE))
+                    yield Transaction(connection, caller)
                 except BaseException:
-                    # Outside a transaction, where BEGIN did not get, this is but a warning.
-                    if not connection.is_closed():
-                        await connection.execute("ROLLBACK", timeout=_CLEAN_UP)
+                    await _roll_back(connection)
                     raise
                 await connection.execute("COMMIT")
             finally:
@@ -246,6 +271,9 @@ class Database:
         wait = min(wait, self._acquire_timeout)
         begun = time.perf_counter()
         try:
+            if self._pool.get_idle_size():
+                # It is had at once: a time-out would cost more than that.
+                return await self._pool.acquire()
             return await self._pool.acquire(timeout=wait)
         except TimeoutError as error:
             raise UnavailableError(
@@ -263,6 +291,12 @@ class Database:
             f"SET LOCAL lock_timeout = {_milliseconds(self.patience(caller))};"
             f"SET LOCAL statement_timeout = {0 if remaining is None else _milliseconds(remaining)}"
         )
+
+
+async def _roll_back(connection: "Connection") -> None:
+    # Outside a transaction, where BEGIN did not get, this is but a warning.
+    if not connection.is_closed():
+        await connection.execute("ROLLBACK", timeout=_CLEAN_UP)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -27,7 +27,7 @@ from domain.model.analytics import Figures, Period, RankedCustomer, Ranking
 from domain.model.caller import Caller
 from domain.model.merchant import Merchant
 from domain.model.paging import Page, PageRequest
-from server.storage.database import READ, Database
+from server.storage.database import Database
 from server.storage.records import MERCHANT, to_merchant
 from server.storage.schema import (
     activity_gap,
@@ -190,8 +190,7 @@ class PostgresRollups:
             "to_days": [period.to_day for period in periods],
             "counts": [_count(period) if active else "" for period in periods],
         }
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(_FIGURES, values)
+        rows = await self._database.read(caller, _FIGURES, values)
         figures = [
             Figures(period, *(row[name] for name in _SUMMED))
             for period, row in zip(periods, rows, strict=True)
@@ -209,8 +208,7 @@ class PostgresRollups:
             "limit": page.size + 1,
         }
         statement = (_RANKINGS if month is None else _MONTH_RANKINGS)[by]
-        async with self._database.transaction(caller, READ) as transaction:
-            rows = await transaction.fetch_own(statement, values)
+        rows = await self._database.read(caller, statement, values)
         found = [row for row in rows if row["customer_id"] is not None]
         cut = page.cut(found, lambda last: (last["key"], last["customer_id"]))
         return to_merchant(rows[0]), Page(tuple(map(_to_ranked, cut.items)), cut.next)

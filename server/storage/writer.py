@@ -17,7 +17,7 @@ from domain.model.caller import Caller
 from domain.model.merchant import Revision
 from domain.model.request import RequestKey, Written
 from domain.ports import Clock, WriteTransaction
-from server.storage.database import WRITE, Database, Transaction
+from server.storage.database import Database, Transaction
 from server.storage.errors import WriteConflictError, merchant_unknown, write_contended
 from server.storage.records import MERCHANT, to_merchant
 from server.storage.schema import idempotency, merchant
@@ -112,7 +112,7 @@ class PostgresWriter:
         until: float,
     ) -> Written[T]:
         now = self._clock()
-        async with self._database.transaction(caller, WRITE) as transaction:
+        async with self._database.transaction(caller) as transaction:
             if key is None:
                 claimed = await _in_time(transaction.fetch(_LOCK), until)
                 if not claimed:

@@ -18,7 +18,7 @@ from domain.errors import NotFoundError
 from domain.model.caller import Caller
 from server.storage.bills import PostgresBills
 from server.storage.customers import PostgresCustomers
-from server.storage.database import WRITE, Database
+from server.storage.database import Database
 from server.storage.errors import StorageError
 from server.storage.schema import metadata
 from server.storage.statements import Statement
@@ -155,7 +155,7 @@ async def test_pooled_connection(
 
         async def act_for(merchant_id: UUID) -> None:
             caller = Caller(merchant_id, "a-test")
-            async with database.transaction(caller, WRITE) as transaction:
+            async with database.transaction(caller) as transaction:
                 connection: Any = transaction._connection
                 pids.add(connection.get_server_pid())
                 assert await seen(connection) == everywhere(merchant_id)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from domain.errors import DeadlineExceededError
 from domain.model.caller import Caller
-from server.storage.database import WRITE, Database
+from server.storage.database import Database
 from server.storage.records import MERCHANT
 from server.storage.statements import OWN_MERCHANT, Statement
 from tests.support.service import Service
@@ -26,7 +26,7 @@ async def test_cancelled_at_any_point(service: Service) -> None:
     random_ = random.Random(1)
 
     async def run(database: Database, seconds: float) -> None:
-        async with database.transaction(Caller(merchant_id, "a-test"), WRITE) as transaction:
+        async with database.transaction(Caller(merchant_id, "a-test")) as transaction:
             await transaction.fetch(_SLOW)
             await asyncio.sleep(seconds)
 
@@ -54,7 +54,7 @@ async def test_a_deadline_that_is_nearly_over(service: Service) -> None:
         for microseconds in range(100, 6000, 100):
             caller = Caller(merchant_id, "a-test", loop.time() + microseconds / 1e6)
             with suppress(DeadlineExceededError):
-                async with database.transaction(caller, WRITE) as transaction:
+                async with database.transaction(caller) as transaction:
                     await transaction.fetch(_SLOW)
 
 
@@ -70,7 +70,7 @@ async def test_counts_connections(service: Service) -> None:
             return database.busy_connections, database.idle_connections
 
         assert (connections(), database.max_connections) == ((0, 2), 2)
-        async with database.transaction(caller, WRITE):
+        async with database.transaction(caller):
             assert connections() == (1, 1)
         assert connections() == (0, 2)
 

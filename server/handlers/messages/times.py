@@ -1,10 +1,14 @@
 """Days and instants."""
 
 from datetime import UTC, date, datetime
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from domain.errors import invalid_field
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_SECONDS_PER_DAY: Final = 86_400
 
 
 def to_day(text: str, field: str) -> date | None:
@@ -48,6 +52,8 @@ def to_instant(timestamp: Timestamp, field: str) -> datetime:
 
 def from_instant(instant: datetime) -> Timestamp:
     """Return an instant as a message."""
-    timestamp = Timestamp()
-    timestamp.FromDatetime(instant)
-    return timestamp
+    # As Timestamp.FromDatetime, which takes thrice as long by way of the calendar.
+    since = instant - _EPOCH
+    return Timestamp(
+        seconds=since.days * _SECONDS_PER_DAY + since.seconds, nanos=since.microseconds * 1000
+    )

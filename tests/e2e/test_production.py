@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from patron.customer.v1.customer_service_pb2 import ListCustomersRequest
@@ -16,6 +17,7 @@ from tests.support.jwks_server import JwksServer
 from tests.support.service import running_service
 
 
+@pytest.mark.fault
 async def test_production(tmp_path: Path) -> None:
     """A client with a certificate and a token is served; nobody learns what else there is."""
     authority = Authority()

@@ -1,5 +1,6 @@
 """The whole service as production runs it: TLS in process, keys from a URL, no reflection."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.service import running_service
 
 
 @pytest.mark.fault
-async def test_production(tmp_path: Path) -> None:
+async def test_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client with a certificate and a token is served; nobody learns what else there is."""
     authority = Authority()
     chain, key = authority.issue().write(tmp_path)
@@ -26,7 +27,10 @@ async def test_production(tmp_path: Path) -> None:
     clients.write_bytes(authority.certificate)
     app = authority.issue("app")
     data = tmp_path / "data"
-    with JwksServer() as jwks:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(clients))  # The provider's authority is the same one.
+    with JwksServer(tls) as jwks:
         jwks.publish(DevelopmentKey.open(data))
         async with running_service(
             data,

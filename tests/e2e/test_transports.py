@@ -184,6 +184,14 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"tls_cert_file": "chain.pem", "tls_key_file": "chain.pem"},
         "chain.pem holds no open private key as PEM",
     ),
+    "certificate-of-no-algorithm": (
+        {"tls_cert_file": "strange-chain.pem", "tls_key_file": "key.pem"},
+        "strange-chain.pem has a public key that cannot be read",
+    ),
+    "key-of-no-algorithm": (
+        {"tls_cert_file": "chain.pem", "tls_key_file": "strange-key.pem"},
+        "strange-key.pem holds no open private key as PEM",
+    ),
     "authorities": (
         {"tls_cert_file": "chain.pem", "tls_key_file": "key.pem", "tls_client_ca_file": "key.pem"},
         "key.pem holds no certificate as PEM",
@@ -199,6 +207,9 @@ def test_settings_that_do_not_fit_together(case: str, tmp_path: Path) -> None:
     authority.issue().write(tmp_path)
     (tmp_path / "other.pem").write_bytes(authority.issue().key)
     (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    strange = authority.issue_of_no_algorithm()
+    (tmp_path / "strange-chain.pem").write_bytes(strange.chain)
+    (tmp_path / "strange-key.pem").write_bytes(strange.key)
     options = {
         name: tmp_path / value if name.startswith("tls") else value for name, value in given.items()
     }

@@ -18,7 +18,7 @@ async def _echo(request: BytesValue, _context: Any) -> BytesValue:
 async def _serve(port: int) -> None:
     # As Patron opens its own, with the same options.
     settings = Settings.load({}, port=port, transport=Transport.GRPCIO)
-    server, _ = open_server(settings, share_port=True)
+    server, _ = open_server(settings)
     handler = grpc.unary_unary_rpc_method_handler(
         _echo,
         request_deserializer=BytesValue.FromString,

@@ -24,7 +24,10 @@ async def _serve(port: int) -> None:
         request_deserializer=BytesValue.FromString,
         response_serializer=BytesValue.SerializeToString,
     )
-    server.add_registered_method_handlers("patron.bench.Echo", {"Echo": handler})
+    # Both, as generated code does: not every release of grpc.aio looks at the second.
+    service, methods = "patron.bench.Echo", {"Echo": handler}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+    server.add_registered_method_handlers(service, methods)
     await server.start()
     await server.wait_for_termination()
 

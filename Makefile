@@ -43,8 +43,8 @@ test: setup  ## run the tests; fail when they cover under 90 % of the branches (
 	$(PYTEST) --cov --cov-report=term $(ARGS)
 	$(if $(ARGS),,$(PYTEST) tests/e2e --transport grpcio --ignore tests/e2e/test_histories.py)
 
-faults: setup  ## break every part of a running service, the slow cases too (ARGS: options of pytest)
-	$(BIN)/pytest tests/faults --timeout 300 $(ARGS)
+faults: setup  ## break and attack every part of a running service, the slow cases too (ARGS: options of pytest)
+	$(BIN)/pytest -m fault --timeout 300 $(ARGS)
 
 histories: setup  ## live through many more random histories of a merchant (HISTORIES=5000)
 	HISTORIES=$${HISTORIES:-5000} $(BIN)/pytest tests/e2e/test_histories.py --timeout 0 $(ARGS)

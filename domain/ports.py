@@ -155,6 +155,9 @@ class Writer(Protocol):
     ) -> Written[T]:
         """Run `work` in one transaction, all or nothing, once for each key.
 
+        After UnavailableError and DeadlineExceededError it may or may not have been written: the
+        same key, sent again, tells.
+
         Args:
             caller: Whose merchant is written to, and for how long they wait.
             key: The request; a repetition gets the stored answer. None: it has none.
@@ -166,7 +169,7 @@ class Writer(Protocol):
             InvalidRequestError: The key belongs to another request (REQUEST_ID_REUSED).
             AbortedError: Another write did not end in time (WRITE_CONTENDED).
             UnavailableError: The store cannot be reached.
-            DeadlineExceededError: The caller's deadline passed; nothing was written.
+            DeadlineExceededError: The caller's deadline passed.
         """
 
 

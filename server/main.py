@@ -265,7 +265,7 @@ async def _grpc_server(
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
     # Other workers listen on the same port; that nobody else has it, their supervisor checks.
-    server, port = open_server(settings, share_port=True)
+    server, port = open_server(settings)
     registration = Chain(interceptors).around(server)
     add_services(registration, settings, database, writer)
     add_standard_services(registration, health, with_reflection=settings.is_development)

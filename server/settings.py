@@ -104,6 +104,18 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _url_without_user(*schemes: str) -> Callable[[str], str]:
+    parse_url = _url(*schemes)
+
+    def parse(text: str) -> str:
+        url = parse_url(text)
+        if "@" in urlsplit(url).netloc:
+            raise ValueError("must have no user and no password: they are not sent")
+        return url
+
+    return parse
+
+
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -259,9 +271,10 @@ class Settings:
         "development: the key of `patron token`. In production this or the URL is required.",
     )
     auth_jwks_url: str | None = _var(
-        _url("https", "http"),
+        _url_without_user("https", "http"),
         None,
-        meaning="Where the public keys (a JWK set) are fetched from, instead of a file.",
+        meaning="Where the public keys (a JWK set) are fetched from, instead of a file; in "
+        "production by https.",
     )
     auth_jwks_refresh_seconds: float = _var(
         _seconds(lowest=1, highest=86400),
@@ -361,7 +374,7 @@ class Settings:
         """Check that this is development, or that the keys to serve with are given.
 
         Raises:
-            SettingsError: One is missing, or it is given twice.
+            SettingsError: One is missing, given twice, or fetched where others can change it.
         """
         if self.auth_jwks_file is not None and self.auth_jwks_url is not None:
             raise SettingsError(
@@ -374,6 +387,8 @@ class Settings:
             raise SettingsError(
                 "PATRON_AUTH_JWKS_FILE", "or PATRON_AUTH_JWKS_URL is required in production"
             )
+        if self.auth_jwks_url is not None and urlsplit(self.auth_jwks_url).scheme != "https":
+            raise SettingsError("PATRON_AUTH_JWKS_URL", "must be https in production")
         if self.secret is None:
             raise SettingsError("PATRON_SECRET", "is required in production")
 

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import grpc
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 _Stamp: TypeAlias = tuple[tuple[int, int, int], ...]
 """Of each file what changes with its content: inode, size, nanoseconds of the last change."""
+
+_UNREADABLE: Final = (UnsupportedAlgorithm, x509.InvalidVersion, TypeError, ValueError)
+"""What cryptography raises of content; TypeError: a key with a password, which nobody can type."""
 
 _log = structlog.get_logger("patron.tls")
 
@@ -60,11 +64,16 @@ class CertificateFiles:
             chain, key, *authorities = (path.read_bytes() for path in self._paths)
         except OSError as error:
             raise CertificateUnusable(f"{error.filename}: {error.strerror}") from error
-        public_key = _certificates(self.chain, chain)[0].public_key()
+        certificate = _certificates(self.chain, chain)[0]
         try:
-            # One with a password is a TypeError: nobody is there to type it.
+            public_key = certificate.public_key()
+        except _UNREADABLE:
+            raise CertificateUnusable(
+                f"{self.chain} has a public key that cannot be read"
+            ) from None
+        try:
             fits = load_pem_private_key(key, password=None).public_key() == public_key
-        except (TypeError, ValueError):
+        except _UNREADABLE:
             raise CertificateUnusable(f"{self.key} holds no open private key as PEM") from None
         if not fits:
             raise CertificateUnusable(f"{self.key} is not the key of {self.chain}")
@@ -107,5 +116,5 @@ class _Followed:
 def _certificates(path: Path, content: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
-    except ValueError:
+    except _UNREADABLE:
         raise CertificateUnusable(f"{path} holds no certificate as PEM") from None

@@ -36,13 +36,11 @@ HANDSHAKE_SECONDS: Final = 20
 _Maker: TypeAlias = Callable[..., grpc.aio.Server]
 
 
-def open_server(settings: Settings, *, share_port: bool) -> tuple[grpc.aio.Server, int]:
+def open_server(settings: Settings) -> tuple[grpc.aio.Server, int]:
     """Return a server that is bound to its address and not yet started, and its port.
 
-    Args:
-        settings: Which transport, where, and the files of TLS.
-        share_port: Whether other processes serve on the port too. Without it a port that another
-            server has is an error, not half of its calls.
+    Other workers serve on the port too. That no other service does, and takes half of the calls,
+    is for whoever starts the workers to see to.
 
     Raises:
         SettingsError: The transport is not to be had, or the files of TLS cannot be used.
@@ -50,7 +48,7 @@ def open_server(settings: Settings, *, share_port: bool) -> tuple[grpc.aio.Serve
     """
     credentials = _credentials(settings)
     make = _maker(settings.transport, with_tls=credentials is not None)
-    server = make(options=_options(share_port=share_port))
+    server = make(options=_options())
     address = f"{settings.host}:{settings.port}"
     try:
         if credentials is None:
@@ -107,10 +105,10 @@ def _native_maker() -> _Maker | None:
     return partial(pygrpc_native.aio.Server, io_threads=1)
 
 
-def _options(*, share_port: bool) -> list[tuple[str, int]]:
+def _options() -> list[tuple[str, int]]:
     """Return options that both transports take; native ignores those of pings and handshakes."""
     return [
-        ("grpc.so_reuseport", int(share_port)),
+        ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),

@@ -55,7 +55,7 @@ class JwksUrl:
         """Read keys from a URL.
 
         Args:
-            url: Of http or https; the certificate must be one that the system trusts.
+            url: Of http or https, without a user; the system must trust the certificate.
             algorithm: The algorithm of the keys.
             seconds: How long the whole exchange may take, however slowly bytes drip.
         """
@@ -68,7 +68,7 @@ class JwksUrl:
         try:
             status, content = self._get()
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            # The text of these errors may repeat the URL, and with it a password.
+            # The text of these errors may repeat the URL, and with it a secret in its query.
             raise KeysUnusable(f"there is no answer ({type(error).__name__})") from error
         if status != _OK:
             raise KeysUnusable(f"the answer has status {status}, not {_OK}")

@@ -213,6 +213,7 @@ async def test_retry_info(
     assert delay.ToNanoseconds() == pytest.approx(seconds * 1e9)
 
 
+@pytest.mark.fault
 async def test_unexpected_error_leaks_nothing(
     transport: Transport, registry: CollectorRegistry, issuer: Issuer, bearer: Bearer
 ) -> None:

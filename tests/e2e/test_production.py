@@ -1,10 +1,12 @@
 """The whole service as production runs it: TLS in process, keys from a URL, no reflection."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
+import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from patron.customer.v1.customer_service_pb2 import ListCustomersRequest
@@ -16,7 +18,8 @@ from tests.support.jwks_server import JwksServer
 from tests.support.service import running_service
 
 
-async def test_production(tmp_path: Path) -> None:
+@pytest.mark.fault
+async def test_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client with a certificate and a token is served; nobody learns what else there is."""
     authority = Authority()
     chain, key = authority.issue().write(tmp_path)
@@ -24,7 +27,10 @@ async def test_production(tmp_path: Path) -> None:
     clients.write_bytes(authority.certificate)
     app = authority.issue("app")
     data = tmp_path / "data"
-    with JwksServer() as jwks:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(clients))  # The provider's authority is the same one.
+    with JwksServer(tls) as jwks:
         jwks.publish(DevelopmentKey.open(data))
         async with running_service(
             data,

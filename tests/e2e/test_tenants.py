@@ -18,6 +18,8 @@ from tests.support.tables import TENANT_TABLES, content_of
 from tests.support.tenants import CASES, Shop, open_shop
 from tests.support.wire import METHODS, wire
 
+pytestmark = pytest.mark.fault
+
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 async def test_finds_nothing_of_another(

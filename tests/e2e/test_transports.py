@@ -1,6 +1,7 @@
 """Both transports behave the same at the port, and grpcio serves TLS."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,9 +25,9 @@ PLAIN = ["native", "grpcio"]
 
 
 @asynccontextmanager
-async def serving(*, share_port: bool = False, **options: object) -> AsyncIterator[int]:
+async def serving(**options: object) -> AsyncIterator[int]:
     """Serve health on a transport; lends the port."""
-    server, port = open_server(Settings.load({}, **{"port": 0} | options), share_port=share_port)
+    server, port = open_server(Settings.load({}, **{"port": 0} | options))
     health_pb2_grpc.add_HealthServicer_to_server(grpc_health.HealthServicer(), server)
     await server.start()
     try:
@@ -71,20 +72,29 @@ RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 @pytest.mark.parametrize("transport, native", [("auto", True), ("native", True), ("grpcio", False)])
 async def test_the_setting_decides(transport: str, native: bool) -> None:
     """Without TLS, auto is the native transport."""
-    server, _ = open_server(Settings.load({}, port=0, transport=transport), share_port=False)
+    server, _ = open_server(Settings.load({}, port=0, transport=transport))
     assert isinstance(server, pygrpc_native.aio.Server) is native
     await server.stop(0)
 
 
 @pytest.mark.parametrize("transport", PLAIN)
-async def test_a_port_is_shared_only_when_asked(transport: str) -> None:
-    """Workers share a port; for anybody else it is taken."""
-    async with serving(transport=transport, share_port=True) as port:
-        async with serving(transport=transport, share_port=True, port=port) as same:
-            assert same == port
-            assert await answer(port) is OK
+async def test_workers_share_a_port(transport: str) -> None:
+    """Two servers serve on one port."""
+    async with (
+        serving(transport=transport) as port,
+        serving(transport=transport, port=port) as same,
+    ):
+        assert same == port
+        assert await answer(port) is OK
+
+
+@pytest.mark.parametrize("transport", PLAIN)
+async def test_a_port_of_somebody_else(transport: str) -> None:
+    """A port on which somebody listens for themselves is an error."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: it is taken"):
-            open_server(Settings.load({}, transport=transport, port=port), share_port=False)
+            open_server(Settings.load({}, transport=transport, port=port))
 
 
 @pytest.mark.parametrize("transport", PLAIN)
@@ -184,6 +194,14 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
         {"tls_cert_file": "chain.pem", "tls_key_file": "chain.pem"},
         "chain.pem holds no open private key as PEM",
     ),
+    "certificate-of-no-algorithm": (
+        {"tls_cert_file": "strange-chain.pem", "tls_key_file": "key.pem"},
+        "strange-chain.pem has a public key that cannot be read",
+    ),
+    "key-of-no-algorithm": (
+        {"tls_cert_file": "chain.pem", "tls_key_file": "strange-key.pem"},
+        "strange-key.pem holds no open private key as PEM",
+    ),
     "authorities": (
         {"tls_cert_file": "chain.pem", "tls_key_file": "key.pem", "tls_client_ca_file": "key.pem"},
         "key.pem holds no certificate as PEM",
@@ -199,11 +217,14 @@ def test_settings_that_do_not_fit_together(case: str, tmp_path: Path) -> None:
     authority.issue().write(tmp_path)
     (tmp_path / "other.pem").write_bytes(authority.issue().key)
     (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    strange = authority.issue_of_no_algorithm()
+    (tmp_path / "strange-chain.pem").write_bytes(strange.chain)
+    (tmp_path / "strange-key.pem").write_bytes(strange.key)
     options = {
         name: tmp_path / value if name.startswith("tls") else value for name, value in given.items()
     }
     with pytest.raises(SettingsError, match=problem):
-        open_server(Settings.load({}, port=0, **options), share_port=False)
+        open_server(Settings.load({}, port=0, **options))
 
 
 async def test_where_native_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,4 +233,4 @@ async def test_where_native_is_not_installed(monkeypatch: pytest.MonkeyPatch) ->
     async with serving() as port:
         assert await answer(port) is OK
     with pytest.raises(SettingsError, match="not installed here: set it to grpcio or auto"):
-        open_server(Settings.load({}, port=0, transport="native"), share_port=False)
+        open_server(Settings.load({}, port=0, transport="native"))

@@ -25,6 +25,8 @@ from tests.support.sentry_sink import SentrySink
 from tests.support.service import Client, Service, running_service
 from tests.support.tables import content_of
 
+pytestmark = pytest.mark.fault
+
 NAME: Final = "Zara Quill"
 PHONE: Final = "+14155550199"
 SECRETS: Final = ("Zara", "Quill", "4155550199", "INSERT INTO", "SELECT", "Failing row", "DETAIL")

@@ -27,6 +27,8 @@ from tests.support.tables import OPERATORS_OWN, TENANT_TABLES, content_of
 from tests.support.tenants import CASES, Shop, open_shop
 from tests.support.wire import METHODS
 
+pytestmark = pytest.mark.fault
+
 OPERATORS_MODULES = {"merchants", "rebuild", "recomputation", "replay", "verify"}
 """What runs as the maintenance role, which sees every merchant."""
 IMMUTABLE = ("allocation", "audit_log", "bill_line", "ledger_entry")

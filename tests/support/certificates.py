@@ -1,15 +1,19 @@
 """Certificate authorities that tests make for themselves."""
 
+import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+_ED25519, _NO_ALGORITHM = b"\x2b\x65\x70", b"\x2b\x65\x7f"
+"""Object identifiers in DER: 1.3.101.112 of RFC 8410, and 1.3.101.127, which is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,23 @@ class Authority:
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         )
 
+    def issue_of_no_algorithm(self) -> Certificate:
+        """Return a certificate and its key, both well-formed, of an algorithm that is unknown."""
+        key = ed25519.Ed25519PrivateKey.generate()
+        signed = self._sign(self._name, key.public_key(), is_authority=False)
+        return Certificate(
+            _pem_of_no_algorithm("CERTIFICATE", signed.public_bytes(Encoding.DER)),
+            _pem_of_no_algorithm(
+                "PRIVATE KEY", key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            ),
+        )
+
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
+        *,
+        is_authority: bool,
     ) -> x509.Certificate:
         now = datetime.now(UTC)
         loopback = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
@@ -66,3 +85,8 @@ class Authority:
 
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem_of_no_algorithm(kind: str, der: bytes) -> bytes:
+    content = base64.encodebytes(der.replace(_ED25519, _NO_ALGORITHM)).decode()
+    return f"-----BEGIN {kind}-----\n{content}-----END {kind}-----\n".encode()

@@ -78,6 +78,9 @@ def test_options_win_over_variables() -> None:
         ("PATRON_DATABASE_POOL_SIZE", "0"),
         ("PATRON_REDIS_URL", "hunter2@redis:6379"),
         ("PATRON_AUTH_JWKS_FILE", "/no/such/file.json"),
+        ("PATRON_AUTH_JWKS_URL", "ftp://issuer.example/hunter2"),
+        ("PATRON_AUTH_JWKS_URL", "https://patron:hunter2@issuer.example/jwks.json"),
+        ("PATRON_AUTH_JWKS_URL", "https://hunter2@issuer.example/jwks.json"),
         ("PATRON_AUTH_ALGORITHM", "none"),
         ("PATRON_AUTH_LEEWAY_SECONDS", "-1"),
         ("PATRON_SECRET", "hunter2"),
@@ -131,6 +134,14 @@ def test_keys_have_one_source(tmp_path: Path) -> None:
     given = {"PATRON_AUTH_JWKS_FILE": str(jwks), "PATRON_AUTH_JWKS_URL": "https://issuer.example"}
     with pytest.raises(SettingsError, match="unset PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL"):
         Settings.load(given).require_keys()
+
+
+def test_production_fetches_keys_by_https_alone() -> None:
+    """Over plain http, whoever is in between would choose the keys; a developer may fetch so."""
+    plain = {"PATRON_AUTH_JWKS_URL": "http://issuer.example/jwks.json"}
+    Settings.load(plain).require_keys()
+    with pytest.raises(SettingsError, match="PATRON_AUTH_JWKS_URL must be https in production"):
+        Settings.load(PRODUCTION | plain).require_keys()
 
 
 def test_settings_are_frozen_and_keep_their_secrets() -> None:

@@ -18,13 +18,16 @@ async def _echo(request: BytesValue, _context: Any) -> BytesValue:
 async def _serve(port: int) -> None:
     # As Patron opens its own, with the same options.
     settings = Settings.load({}, port=port, transport=Transport.GRPCIO)
-    server, _ = open_server(settings, share_port=True)
+    server, _ = open_server(settings)
     handler = grpc.unary_unary_rpc_method_handler(
         _echo,
         request_deserializer=BytesValue.FromString,
         response_serializer=BytesValue.SerializeToString,
     )
-    server.add_registered_method_handlers("patron.bench.Echo", {"Echo": handler})
+    # Both, as generated code does: not every release of grpc.aio looks at the second.
+    service, methods = "patron.bench.Echo", {"Echo": handler}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
+    server.add_registered_method_handlers(service, methods)
     await server.start()
     await server.wait_for_termination()
 

@@ -33,7 +33,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DEPENDENCY_UNAVAILABLE: _ErrorReason.ValueType  # 3
     """[UNAVAILABLE] A part that the server needs cannot be reached; `RetryInfo` says when to try again."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 4
-    """[DEADLINE_EXCEEDED] The call's deadline passed before the work was done; nothing was written."""
+    """[DEADLINE_EXCEEDED] The call's deadline passed, or too little of it was left. A write may or may not
+    have happened: send it again with the same `request_id`.
+    """
     ERROR_REASON_SERVER_STOPPING: _ErrorReason.ValueType  # 5
     """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 6
@@ -114,7 +116,9 @@ ERROR_REASON_METHOD_UNKNOWN: ErrorReason.ValueType  # 2
 ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 3
 """[UNAVAILABLE] A part that the server needs cannot be reached; `RetryInfo` says when to try again."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 4
-"""[DEADLINE_EXCEEDED] The call's deadline passed before the work was done; nothing was written."""
+"""[DEADLINE_EXCEEDED] The call's deadline passed, or too little of it was left. A write may or may not
+have happened: send it again with the same `request_id`.
+"""
 ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 5
 """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 6

@@ -18,15 +18,12 @@ class Leases(Protocol):
     @property
     def timeout(self) -> float:
         """How long an answer may take, in seconds."""
-        ...
 
     def may_ask(self) -> bool:
         """Return whether to ask now."""
-        ...
 
     async def ask(self, budget: Budget, merchant_id: UUID, previous: str) -> Lease | None:
         """Return a lease; None: there was no answer."""
-        ...
 
 
 @dataclass(slots=True)

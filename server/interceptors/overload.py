@@ -137,7 +137,7 @@ def _remaining(context: Context) -> float:
 
 def _too_late() -> DeadlineExceededError:
     return DeadlineExceededError(
-        Reason.DEADLINE_EXCEEDED, "too little of the deadline was left to do the work"
+        Reason.DEADLINE_TOO_SHORT, "too little of the deadline was left to do the work"
     )
 
 

@@ -125,7 +125,7 @@ async def test_a_deadline_that_is_over(path: str, remaining: float) -> None:
     guarded = overload.wrap(method_of(path), call)
     with pytest.raises(DeadlineExceededError) as refused:
         await guarded(b"", context(remaining))
-    assert refused.value.reason is Reason.DEADLINE_EXCEEDED
+    assert refused.value.reason is Reason.DEADLINE_TOO_SHORT
     assert not reached
 
 

@@ -13,7 +13,6 @@ from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 from server.interceptors.outcome import BUGS, SERVER_FAULTS, code_after
 
-
 _REFUSALS = frozenset({Reason.OVERLOADED, Reason.DEADLINE_TOO_SHORT})
 """Why a server that has too much to do refuses calls before they cost anything."""
 

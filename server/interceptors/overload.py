@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 from domain.errors import DeadlineExceededError, Reason, UnavailableError
@@ -29,12 +30,16 @@ class Overload(Interceptor):
     in flight and have a bound of their own.
     """
 
-    def __init__(self, *, max_in_flight: int, max_streams: int) -> None:
+    def __init__(
+        self, *, max_in_flight: int, max_streams: int, abandoned: Callable[[], int] = lambda: 0
+    ) -> None:
         """Bound the work.
 
         Args:
             max_in_flight: How many calls of one request and one answer there are at once, at most.
             max_streams: How many streams are open at once, at most.
+            abandoned: Tells how much work goes on that was begun for calls whose clients have left;
+                it keeps their place.
         """
         self.in_flight = 0
         """How many calls of one request and one answer are being served."""
@@ -42,6 +47,7 @@ class Overload(Interceptor):
         """How many streams are open."""
         self._max_in_flight = max_in_flight
         self._max_streams = max_streams
+        self._abandoned = abandoned
 
     def wrap(self, method: Method, call: Call) -> Call:
         """Guard the calls of the method."""
@@ -50,13 +56,13 @@ class Overload(Interceptor):
     def _unary(self, method: Method, call: Call) -> Call:
         part = _PARTS.get(method.policy.rate_limit_class, 1.0)
         bound = max(1, int(self._max_in_flight * part))
-        usual = UsualTime()
+        usual, abandoned = UsualTime(), self._abandoned
 
         async def guarded(request: Payload, context: Context) -> Payload:
             begun = time.monotonic()
             if usual.exceeds(_remaining(context), begun):
                 raise _too_late()
-            if self.in_flight >= bound:
+            if self.in_flight + abandoned() >= bound:
                 raise _overloaded("calls in flight")
             self.in_flight += 1
             try:

@@ -17,6 +17,7 @@ from patron.bill.v1 import bill_service_pb2  # noqa: F401 - registers its method
 from server.interceptors.interceptor import Call
 from server.interceptors.method import Method
 from server.interceptors.overload import Overload, UsualTime
+from server.tasks import Background
 
 REPORT = "/patron.analytics.v1.AnalyticsService/GetSummary"
 READ = "/patron.bill.v1.BillService/GetBill"
@@ -42,8 +43,8 @@ def method_of(path: str) -> Method:
 class Worker:
     """A worker whose calls end when they are let go."""
 
-    def __init__(self, **bounds: int) -> None:
-        self.overload = Overload(**{"max_in_flight": 10, "max_streams": 2, **bounds})
+    def __init__(self, *, max_in_flight: int = 10) -> None:
+        self.overload = Overload(max_in_flight=max_in_flight, max_streams=2)
         self._let_go = asyncio.Event()
         self._calls: list[asyncio.Future[Any]] = []
         self._wrapped: dict[str, Call] = {}
@@ -102,6 +103,58 @@ async def test_streams_are_no_work_in_flight() -> None:
     assert not await worker.lets_in(STREAM)
     await worker.finish(cancel=True)
     assert worker.overload.streams == 0
+
+
+async def test_work_that_goes_on_keeps_its_place() -> None:
+    """Clients that leave at once cannot have more work begun than the bound lets in."""
+    let_go = asyncio.Event()
+    reached = 0
+
+    async def write() -> None:
+        nonlocal reached
+        reached += 1
+        await let_go.wait()
+
+    async with Background() as background:
+
+        async def call(_request: object, _context: object) -> None:
+            await background.finish(write())
+
+        overload = Overload(max_in_flight=10, max_streams=1, abandoned=lambda: background.abandoned)
+        guarded = overload.wrap(method_of(WRITE), call)
+        for _ in range(1_000):
+            leaving = asyncio.ensure_future(guarded(b"", context()))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        assert (reached, background.abandoned, overload.in_flight) == (10, 10, 0)
+
+        let_go.set()
+        await asyncio.sleep(0.01)
+        assert background.abandoned == 0
+        await guarded(b"", context())
+
+
+async def test_work_that_somebody_waits_for() -> None:
+    """Work is abandoned when the last of those who waited for it has left."""
+    let_go = asyncio.Event()
+    async with Background() as background:
+        task = background.start(let_go.wait())
+        first, second = (asyncio.ensure_future(background.join(task)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert background.abandoned == 0
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        assert background.abandoned == 1
+        third = asyncio.ensure_future(background.join(task))
+        await asyncio.sleep(0)
+        assert background.abandoned == 0
+        let_go.set()
+        assert await third
+    assert background.abandoned == 0
 
 
 async def test_the_smallest_bound() -> None:

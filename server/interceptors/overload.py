@@ -12,6 +12,8 @@ from patron.options.v1.options_pb2 import (
     RATE_LIMIT_CLASS_READ,
     RateLimitClass,
 )
+from server.call import set_deadline
+from server.interceptors.deadline import ask_deadline
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 
@@ -60,7 +62,9 @@ class Overload(Interceptor):
 
         async def guarded(request: Payload, context: Context) -> Payload:
             begun = time.monotonic()
-            if usual.exceeds(_remaining(context), begun):
+            deadline = ask_deadline(context)
+            set_deadline(deadline)
+            if usual.exceeds(deadline - begun, begun):
                 raise _too_late()
             if self.in_flight + abandoned() >= bound:
                 raise _overloaded("calls in flight")
@@ -76,7 +80,9 @@ class Overload(Interceptor):
 
     def _stream(self, call: Call) -> Call:
         async def guarded(request: Payload, context: Context) -> Payload:
-            if _remaining(context) < UsualTime.LEAST:
+            deadline = ask_deadline(context)
+            set_deadline(deadline)
+            if deadline - time.monotonic() < UsualTime.LEAST:
                 raise _too_late()
             if self.streams >= self._max_streams:
                 raise _overloaded("open streams")
@@ -131,14 +137,6 @@ class UsualTime:
         else:
             self._seconds = max(self.LEAST, estimate * self._STEP**-9)
         self._learnt_at = ended
-
-
-def _remaining(context: Context) -> float:
-    remaining = context.time_remaining()
-    # Unlike what the stubs say, it is None for a call without a deadline on grpcio.
-    if remaining is None:
-        return math.inf
-    return remaining
 
 
 def _too_late() -> DeadlineExceededError:

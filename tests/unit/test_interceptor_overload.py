@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from domain.errors import DeadlineExceededError, Reason, UnavailableError
 from patron.analytics.v1 import analytics_service_pb2  # noqa: F401 - registers its methods
 from patron.bill.v1 import bill_service_pb2  # noqa: F401 - registers its methods
+from server.interceptors.deadline import deadline_of
 from server.interceptors.interceptor import Call
 from server.interceptors.method import Method
 from server.interceptors.overload import Overload, UsualTime
@@ -196,6 +198,30 @@ async def test_a_deadline_shorter_than_usual() -> None:
         await guarded(b"", context(0.003))
     await guarded(b"", context(5))
     await guarded(b"", context())
+
+
+@pytest.mark.parametrize("remaining", [None, 1e18, 5.0])
+async def test_the_deadline_is_asked_for_once(remaining: float | None) -> None:
+    """What is inside learns the deadline without the transport, and whether there is one."""
+    asked: list[object] = []
+
+    def time_remaining() -> float | None:
+        asked.append(remaining)
+        return remaining
+
+    async def call(_request: object, inner: Any) -> float:
+        return deadline_of(inner) - time.monotonic()
+
+    overload = Overload(max_in_flight=1, max_streams=1)
+    for path in (READ, STREAM):
+        asked.clear()
+        guarded: Any = overload.wrap(method_of(path), call)
+        # A call has a task of its own, and so what is noted is its own.
+        left = await asyncio.create_task(
+            guarded(b"", SimpleNamespace(time_remaining=time_remaining))
+        )
+        assert left == (pytest.approx(5, abs=1) if remaining == 5 else math.inf)
+        assert len(asked) == 1
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 0.5), st.floats(0.1, 1.5))

@@ -163,9 +163,10 @@ class RedisRateLimiter:
             return 0.0
         if now < share.refused_until:
             return share.refused_until - now
+        # While Redis is tried again, one call waits to see and the others don't.
+        if not self._leases.may_ask():
+            return None
         if share.flight is None:
-            if not self._leases.may_ask():
-                return None
             share.flight = asyncio.create_task(self._serve_waiting(share, merchant_id))
         return await share.wait()
 

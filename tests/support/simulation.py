@@ -108,8 +108,8 @@ class Workers:
         self.time = Time()
         self.passed: list[float] = []
         self.refused = 0
-        self.longest_wait = 0.0
-        """How many seconds the call waited that waited longest for what became of it."""
+        self.waits: list[float] = []
+        """How many seconds each call waited for what became of it."""
         self._merchant_id: UUID = uuid4()
         redis = cast("Redis", TimedRedis(server, self.time, network))
         self.limiters = [
@@ -137,7 +137,7 @@ class Workers:
             self.passed.append(self.time.now)
         else:
             self.refused += 1
-        self.longest_wait = max(self.longest_wait, self.time.now - begun)
+        self.waits.append(self.time.now - begun)
 
     async def finish(self) -> None:
         """Wait for all calls."""

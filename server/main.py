@@ -92,7 +92,7 @@ async def serve(
         await stop.wait()
         _log.info("draining")
         await server.health.tell(serving=False)
-        await asyncio.sleep(0 if orphaned() else settings.drain_seconds)
+        await asyncio.sleep(0 if orphaned() else settings.drain_pause)
     _log.info("stopped")
 
 

@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     DEADLINE_EXCEEDED = enum.auto()
     SERVER_STOPPING = enum.auto()
     OVERLOADED = enum.auto()
+    DEADLINE_TOO_SHORT = enum.auto()
     TOKEN_MISSING = enum.auto()
     TOKEN_INVALID = enum.auto()
     TOKEN_EXPIRED = enum.auto()

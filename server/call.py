@@ -28,6 +28,7 @@ class Reflection:
 
 
 _caller: ContextVar[Caller | None] = ContextVar("patron_caller", default=None)
+_deadline: ContextVar[float | None] = ContextVar("patron_deadline", default=None)
 _failure: ContextVar[Failure | None] = ContextVar("patron_failure", default=None)
 _reflection: ContextVar[Reflection] = ContextVar("patron_reflection")
 _trace_id: ContextVar[str | None] = ContextVar("patron_trace_id", default=None)
@@ -52,6 +53,13 @@ def find_caller() -> Caller | None:
 
 set_caller = _caller.set
 """Say who calls; for the authentication alone."""
+
+find_deadline = _deadline.get
+"""Return when the client stops waiting, on `time.monotonic`'s clock; infinity: never; None: that
+is not noted."""
+
+set_deadline = _deadline.set
+"""Say when the client stops waiting; for the bound on the work, which every call meets first."""
 
 find_failure = _failure.get
 """Return why the call has failed, or None."""

@@ -92,7 +92,7 @@ async def serve(
         await stop.wait()
         _log.info("draining")
         await server.health.tell(serving=False)
-        await asyncio.sleep(0 if orphaned() else settings.drain_seconds)
+        await asyncio.sleep(0 if orphaned() else settings.drain_pause)
     _log.info("stopped")
 
 
@@ -140,7 +140,7 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             registry=registry,
             verifier=verifier,
             capture=capture,
-            overload=_overload(settings, readings),
+            overload=_overload(settings, background, readings),
             limiters=_limiters(settings, redis, readings),
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
@@ -231,10 +231,10 @@ async def _cache(  # noqa: PLR0917 - each is a part of its own
     return cache
 
 
-def _overload(settings: Settings, readings: Readings) -> Overload:
+def _overload(settings: Settings, background: Background, readings: Readings) -> Overload:
     bounds = {"max_in_flight": settings.max_in_flight, "max_streams": settings.max_streams}
-    overload = Overload(**bounds)
-    show_load(readings, overload, **bounds)
+    overload = Overload(**bounds, abandoned=lambda: background.abandoned)
+    show_load(readings, overload, background, **bounds)
     return overload
 
 

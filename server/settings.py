@@ -14,6 +14,7 @@ import environ
 _PREFIX = "PATRON"
 _HIGHEST_PORT = 65535
 _SHORTEST_SECRET = 32
+_PRODUCTION_DRAIN_SECONDS = 5.0
 _OTHER_NAMES = {"sentry_dsn": "SENTRY_DSN", "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
 """The variables that are not named as their fields are."""
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -330,11 +331,12 @@ class Settings:
     log_level: str = _var(
         _choice(*_LOG_LEVELS), "info", meaning=f"What is logged at least: {', '.join(_LOG_LEVELS)}."
     )
-    drain_seconds: float = _var(
+    drain_seconds: float | None = _var(
         _seconds(lowest=0, highest=3600),
-        "0",
+        None,
         meaning="How long a worker that is told to stop goes on taking calls while its health says "
-        "NOT_SERVING, in seconds: the time that a load balancer needs to notice.",
+        "NOT_SERVING, in seconds: the time that a load balancer needs to notice. Unset: 5 in "
+        "production, 0 in development.",
     )
     stop_grace_seconds: float = _var(
         _seconds(lowest=0, highest=3600),
@@ -364,6 +366,13 @@ class Settings:
     def is_development(self) -> bool:
         """Whether this is a developer's own server."""
         return self.environment is Environment.DEVELOPMENT
+
+    @property
+    def drain_pause(self) -> float:
+        """How long a worker that is told to stop goes on taking calls, in seconds."""
+        if self.drain_seconds is not None:
+            return self.drain_seconds
+        return 0.0 if self.is_development else _PRODUCTION_DRAIN_SECONDS
 
     @property
     def embeds_database(self) -> bool:

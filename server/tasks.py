@@ -1,6 +1,7 @@
 """Work that goes on when the call that began it is over."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,6 +20,13 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiting: Counter[asyncio.Task[Any]] = Counter()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    @property
+    def abandoned(self) -> int:
+        """How many tasks go on though all who waited for them have left."""
+        return len(self._abandoned)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start the work; what it raises is for whoever awaits the task, if anybody still does."""
@@ -33,10 +41,24 @@ class Background:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work to its end, even when the caller is cancelled meanwhile."""
-        return await asyncio.shield(self.start(work))
+        return await self.join(self.start(work))
+
+    async def join(self, task: asyncio.Task[T]) -> T:
+        """Wait for a task that was started here, which goes on when the caller is cancelled."""
+        self._waiting[task] += 1
+        self._abandoned.discard(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._waiting[task] -= 1
+            if not self._waiting[task]:
+                del self._waiting[task]
+                if not task.done():
+                    self._abandoned.add(task)
 
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
+        self._abandoned.discard(task)
         if not task.cancelled():
             # So that asyncio does not complain when all who waited have left.
             task.exception()

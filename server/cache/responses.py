@@ -117,10 +117,10 @@ class ResponseCache:
         """
         flight = self._flights.get(question.key)
         if flight is not None and self._may_join(question.key, flight, seen):
-            outcome = await asyncio.shield(flight.task)
+            outcome = await self._background.join(flight.task)
             if seen is None or outcome.revision.contains(seen):
                 return _served(outcome)
-        outcome = await asyncio.shield(self._begin(question, seen))
+        outcome = await self._background.join(self._begin(question, seen))
         if seen is not None and not outcome.revision.contains(seen):
             raise revision_unknown()
         return _served(outcome)

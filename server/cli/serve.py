@@ -150,7 +150,7 @@ def _worker_command(settings: Settings, port: int) -> "WorkerCommand":
 def _stop_seconds(settings: Settings) -> float:
     """Return how long a worker may take to end: as long as it has work, and some seconds more."""
     # A write that has begun is finished, even when its call has been given up.
-    calls = settings.drain_seconds + settings.stop_grace_seconds + settings.lock_timeout_seconds
+    calls = settings.drain_pause + settings.stop_grace_seconds + settings.lock_timeout_seconds
     return calls + _CLOSING_SECONDS
 
 

@@ -1,6 +1,7 @@
 """Who calls, and whether they may."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable
@@ -15,12 +16,10 @@ from domain.model.caller import Caller, Identity
 from domain.model.merchant import Revision
 from server.auth.tokens import TokenVerifier, token_expired
 from server.call import set_caller
+from server.interceptors.deadline import deadline_of
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.metadata import metadata_of
 from server.interceptors.method import Kind, Method
-
-_NO_DEADLINE = 1e9
-"""Transports say None or a number of more seconds than this to a call without a deadline."""
 
 
 class Auth(Interceptor):
@@ -144,7 +143,5 @@ def _token_missing() -> UnauthenticatedError:
 
 
 def _deadline(context: Context) -> float | None:
-    remaining = context.time_remaining()
-    if remaining is None or remaining > _NO_DEADLINE:  # type: ignore[redundant-expr]  # stubs err
-        return None
-    return time.monotonic() + remaining
+    deadline = deadline_of(context)
+    return None if deadline == math.inf else deadline

@@ -13,6 +13,9 @@ from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 from server.interceptors.outcome import BUGS, SERVER_FAULTS, code_after
 
+_REFUSALS = frozenset({Reason.OVERLOADED, Reason.DEADLINE_TOO_SHORT})
+"""Why a server that has too much to do refuses calls before they cost anything."""
+
 
 class Log(Interceptor):
     """Logs calls that fail by the server's fault, that are slow, and a sample of the others.
@@ -84,5 +87,5 @@ def _is_news(code: grpc.StatusCode) -> bool:
     Of those there are the more the less the server can afford a line for each.
     """
     failure = find_failure()
-    refused = failure is not None and failure.reason is Reason.OVERLOADED
+    refused = failure is not None and failure.reason in _REFUSALS
     return code in SERVER_FAULTS and not refused

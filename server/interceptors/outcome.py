@@ -1,8 +1,11 @@
 """How a call ended that raised."""
 
+import time
+
 import grpc
 import grpc.aio
 
+from server.interceptors.deadline import deadline_of
 from server.interceptors.interceptor import Context
 
 BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
@@ -20,9 +23,7 @@ _ROUNDING = 0.01
 
 def deadline_is_over(context: Context, elapsed: float = 0.0) -> bool:
     """Return whether the client's deadline has passed, `elapsed` seconds after the call began."""
-    remaining = context.time_remaining()
-    # The stubs don't know that grpcio says None to a call without a deadline.
-    return remaining is not None and remaining <= _CLOCK_SLACK + _ROUNDING * elapsed  # type: ignore[redundant-expr]
+    return deadline_of(context) - time.monotonic() <= _CLOCK_SLACK + _ROUNDING * elapsed
 
 
 def code_after(error: BaseException, context: Context, elapsed: float) -> grpc.StatusCode:

@@ -3,6 +3,7 @@
 import math
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 from domain.errors import DeadlineExceededError, Reason, UnavailableError
@@ -11,6 +12,8 @@ from patron.options.v1.options_pb2 import (
     RATE_LIMIT_CLASS_READ,
     RateLimitClass,
 )
+from server.call import set_deadline
+from server.interceptors.deadline import ask_deadline
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.method import Kind, Method
 
@@ -29,12 +32,16 @@ class Overload(Interceptor):
     in flight and have a bound of their own.
     """
 
-    def __init__(self, *, max_in_flight: int, max_streams: int) -> None:
+    def __init__(
+        self, *, max_in_flight: int, max_streams: int, abandoned: Callable[[], int] = lambda: 0
+    ) -> None:
         """Bound the work.
 
         Args:
             max_in_flight: How many calls of one request and one answer there are at once, at most.
             max_streams: How many streams are open at once, at most.
+            abandoned: Tells how much work goes on that was begun for calls whose clients have left;
+                it keeps their place.
         """
         self.in_flight = 0
         """How many calls of one request and one answer are being served."""
@@ -42,6 +49,7 @@ class Overload(Interceptor):
         """How many streams are open."""
         self._max_in_flight = max_in_flight
         self._max_streams = max_streams
+        self._abandoned = abandoned
 
     def wrap(self, method: Method, call: Call) -> Call:
         """Guard the calls of the method."""
@@ -50,13 +58,15 @@ class Overload(Interceptor):
     def _unary(self, method: Method, call: Call) -> Call:
         part = _PARTS.get(method.policy.rate_limit_class, 1.0)
         bound = max(1, int(self._max_in_flight * part))
-        usual = UsualTime()
+        usual, abandoned = UsualTime(), self._abandoned
 
         async def guarded(request: Payload, context: Context) -> Payload:
             begun = time.monotonic()
-            if usual.exceeds(_remaining(context), begun):
+            deadline = ask_deadline(context)
+            set_deadline(deadline)
+            if usual.exceeds(deadline - begun, begun):
                 raise _too_late()
-            if self.in_flight >= bound:
+            if self.in_flight + abandoned() >= bound:
                 raise _overloaded("calls in flight")
             self.in_flight += 1
             try:
@@ -70,7 +80,9 @@ class Overload(Interceptor):
 
     def _stream(self, call: Call) -> Call:
         async def guarded(request: Payload, context: Context) -> Payload:
-            if _remaining(context) < UsualTime.LEAST:
+            deadline = ask_deadline(context)
+            set_deadline(deadline)
+            if deadline - time.monotonic() < UsualTime.LEAST:
                 raise _too_late()
             if self.streams >= self._max_streams:
                 raise _overloaded("open streams")
@@ -127,17 +139,9 @@ class UsualTime:
         self._learnt_at = ended
 
 
-def _remaining(context: Context) -> float:
-    remaining = context.time_remaining()
-    # Unlike what the stubs say, it is None for a call without a deadline on grpcio.
-    if remaining is None:
-        return math.inf
-    return remaining
-
-
 def _too_late() -> DeadlineExceededError:
     return DeadlineExceededError(
-        Reason.DEADLINE_EXCEEDED, "too little of the deadline was left to do the work"
+        Reason.DEADLINE_TOO_SHORT, "too little of the deadline was left to do the work"
     )
 
 

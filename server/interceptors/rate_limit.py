@@ -16,11 +16,9 @@ class RateLimiter(Protocol):
 
     def take(self, merchant_id: UUID) -> bool:
         """Return whether a call passes for which nobody need be asked: the fast way."""
-        ...
 
     async def acquire(self, merchant_id: UUID) -> float:
         """Return 0 when a call passes; else in how many seconds it makes sense to try again."""
-        ...
 
 
 class RateLimit(Interceptor):

@@ -4,7 +4,7 @@
 --          were leased and not known to be spent then)
 -- KEYS[2]  the leases of the last second, a sorted set by their time: <id>:<tokens>
 -- ARGV     rate (tokens a second), burst, the id of the new lease, the lease that the worker has
---          used up (empty: none)
+--          used up (empty: none), how many calls wait for the new one
 --
 -- Returns how many tokens are leased, and after how many microseconds to ask for more: 0 unless the
 -- bucket is empty now.
@@ -13,6 +13,9 @@
 -- addition to all that the bucket then holds. So the bucket is never fuller than the burst less the
 -- tokens leased: at any moment both together are at most the burst, and from then on come rate × time.
 -- One token may always be in it, or a burst of one would be no rate.
+--
+-- A lease is a share of what comes in 20 ms, or as much as the calls take that wait for it: those spend it
+-- at once, however long the answer is under way. They leave room in the burst for that one token.
 
 local SECOND = 1000000
 local LAPSE = 0.1 * SECOND   -- How long a lease lasts at most; the workers know the same.
@@ -44,7 +47,8 @@ for _, lease in ipairs(redis.call('ZRANGE', leases, now - LAPSE, '+inf', 'BYSCOR
 end
 
 local share = math.max(1, math.floor(LEASE * rate / active))
-local granted = math.min(share, math.floor(tokens))
+local awaited = math.min(tonumber(ARGV[5]), math.floor(burst - leased) - 1)
+local granted = math.min(math.max(share, awaited), math.floor(tokens))
 tokens = tokens - granted
 
 redis.call('ZADD', leases, now, ARGV[3] .. ':' .. granted)

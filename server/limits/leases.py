@@ -74,7 +74,7 @@ class RedisLeases:
         self._silent = False
         self._rests_until = 0.0
         self._log = structlog.get_logger("patron.limits")
-        self.timeout: Final = timeout
+        self._timeout = timeout
 
     def may_ask(self) -> bool:
         """Return whether to ask Redis now; of those who try a silent one again only the first."""
@@ -86,23 +86,27 @@ class RedisLeases:
         self._rests_until = now + _COOL_DOWN
         return True
 
-    async def ask(self, budget: Budget, merchant_id: UUID, previous: str) -> Lease | None:
+    async def ask(
+        self, budget: Budget, merchant_id: UUID, *, previous: str, waiting: int
+    ) -> Lease | None:
         """Return a lease, or None when Redis does not answer in time.
 
         Args:
             budget: What to lease of.
             merchant_id: Whose budget it is.
             previous: The name of the merchant's lease that this worker has used up; empty: none.
+            waiting: How many calls wait for it. The lease is not smaller as long as the bucket has
+                tokens for them.
         """
         name = f"{self._worker}-{next(self._numbers)}"
         bucket = f"{{{merchant_id}}}:limit:{budget.name}"
         # Before it is sent: the lease may not last longer here than Redis believes.
         asked_at = self._clock()
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self._timeout):
                 tokens, wait = await self._script(
                     keys=[bucket, f"{bucket}:leases"],
-                    args=[budget.rate, budget.burst, name, previous],
+                    args=[budget.rate, budget.burst, name, previous, waiting],
                 )
         except (RedisError, OSError, TimeoutError) as error:
             self._rest(error)

@@ -105,6 +105,14 @@ class Load(Protocol):
     streams: int
 
 
+class BackgroundWork(Protocol):
+    """What goes on when the call that began it is over."""
+
+    @property
+    def abandoned(self) -> int:
+        """How many tasks go on though the clients of their calls have left."""
+
+
 def measure_database_waits(readings: Readings) -> Histogram:
     """Return the histogram of how long calls wait for a connection, in seconds."""
     return readings.histogram(
@@ -239,9 +247,21 @@ def show_limiters(readings: Readings, limiters: Mapping[str, LimiterCounts]) -> 
     )
 
 
-def show_load(readings: Readings, load: Load, *, max_in_flight: int, max_streams: int) -> None:
+def show_load(
+    readings: Readings,
+    load: Load,
+    background: BackgroundWork,
+    *,
+    max_in_flight: int,
+    max_streams: int,
+) -> None:
     """Show the work of the moment, and how much there may be."""
     readings.gauge("patron_in_flight", "Calls in flight.", lambda: load.in_flight)
+    readings.gauge(
+        "patron_background_tasks",
+        "Work that goes on for calls whose clients have left.",
+        lambda: background.abandoned,
+    )
     readings.gauge(
         "patron_in_flight_max", "How many calls may be in flight.", lambda: max_in_flight
     )

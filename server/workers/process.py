@@ -93,7 +93,8 @@ class WorkerProcess:
     async def wait_ready(self, patience: float) -> bool:
         """Return whether it got ready; one that is not within `patience` seconds is killed."""
         if self.ready is None:
-            with suppress(TimeoutError):
+            # ValueError: a line longer than any that tells of readiness.
+            with suppress(TimeoutError, ValueError):
                 line = await asyncio.wait_for(self._output.readline(), patience)
                 self.ready = Ready.from_line(line)
                 self._ready_at = time.monotonic()

@@ -63,6 +63,7 @@ class WorkerSlot:
         self._stop_seconds = stop_seconds
         self._backoff = Backoff()
         self._hurry = asyncio.Event()
+        self._filling = asyncio.Lock()
         self._worker: WorkerProcess | None = None
         self._alive: set[WorkerProcess] = set()
         self._restarts = 0
@@ -109,12 +110,13 @@ class WorkerSlot:
         new = await self._spawn()
         if new is None or not await new.wait_ready(START_SECONDS):
             return False
-        if self._worker is not old:
-            # The old one has ended meanwhile, and `keep` has seen to its place.
-            await new.stop(self._stop_seconds)
-            return True
-        self._worker = new
-        await old.stop(self._stop_seconds)
+        async with self._filling:
+            # If the old one has ended meanwhile, that may be one which `keep` has begun, or none.
+            displaced, self._worker = self._worker, new
+        if displaced is None:
+            self._hurry.set()
+        else:
+            await displaced.stop(self._stop_seconds)
         return True
 
     async def stop(self) -> None:
@@ -123,7 +125,10 @@ class WorkerSlot:
 
     async def _serve_until_it_ends(self) -> float:
         """Run a worker, or those that replace it, to the end; return when to start the next one."""
-        worker = self._worker = await self._spawn()
+        async with self._filling:
+            if self._worker is None:
+                self._worker = await self._spawn()
+            worker = self._worker
         while worker is not None:
             if await worker.wait_ready(START_SECONDS):
                 self._served.set()

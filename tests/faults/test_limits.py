@@ -7,8 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,12 +20,14 @@ from google.rpc.error_details_pb2 import QuotaFailure, RetryInfo
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from patron.bill.v1.bill_service_pb2 import GetBillRequest, ImportBillsRequest
+from patron.bill.v1.bill_service_pb2 import GetBillRequest, ImportBillsRequest, ListBillsRequest
 from server.embedded import EmbeddedValkey, processes
 from server.limits import Budget, RedisLeases, RedisRateLimiter
 from tests.support import limited_worker
-from tests.support.chain_server import BILL_ID, refusal, serve, whole_chain
+from tests.support.chain_server import BILL_ID, Refusal, refusal, serve, whole_chain
+from tests.support.fleet import RETRYING, Ground, common_ground
 from tests.support.limited_worker import drive
+from tests.support.service import Client
 from tests.support.tokens import MERCHANT, Issuer
 
 RATE, BURST = 100, 10
@@ -145,6 +147,78 @@ async def test_redis_gone(
         assert 0.7 * RATE / 2 * (seconds - max(stalls)) <= counts.passed <= allowed
         assert counts.fallbacks == counts.passed + counts.refused
         assert counts.asked <= 1 + lasted
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a call."""
+
+    reason: str
+    """Why it was refused; empty: it passed."""
+    seconds: float
+
+
+async def read_for(clients: list[Client], *, rate: float, seconds: float) -> list[Told]:
+    """Read so many times a second, by all clients in turn; return what became of each call."""
+
+    async def read(client: Client) -> Told:
+        begun = time.monotonic()
+        try:
+            await client.bills.ListBills(ListBillsRequest(), timeout=30)
+        except grpc.aio.AioRpcError as error:
+            return Told(Refusal(error).reason, time.monotonic() - begun)
+        return Told("", time.monotonic() - begun)
+
+    calls: list[asyncio.Task[Told]] = []
+    begun = time.monotonic()
+    for number in range(round(rate * seconds)):
+        await asyncio.sleep(begun + number / rate - time.monotonic())
+        calls.append(asyncio.create_task(read(clients[number % len(clients)])))
+    return await asyncio.gather(*calls)
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """Run the databases of a service."""
+    with common_ground(tmp_path / "ground") as ground:
+        yield ground
+
+
+@pytest.mark.slow
+async def test_workers_of_a_service(ground: Ground, tmp_path: Path) -> None:
+    """Two workers keep one limit over gRPC; when Redis stops, calls don't, and fail of nothing."""
+    with ground.fleet(tmp_path, "--workers", "2", PATRON_RATE_LIMIT_READ=str(RATE)) as fleet:
+        valkey = Valkey(ground.data, ground.variables["PATRON_REDIS_URL"])
+        service = ground.service(fleet.target)
+        merchant_id = await service.create_merchant()
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(service.client(merchant_id, options=RETRYING))
+                for _ in range(12)
+            ]
+            stack.callback(valkey.send, signal.SIGCONT)
+            told: dict[str, list[Told]] = {}
+            for phase in ("up", "stopped"):
+                if phase == "stopped":
+                    valkey.send(signal.SIGSTOP)
+                begun = time.monotonic()
+                told[phase] = await read_for(clients, rate=3 * RATE, seconds=3)
+                lasted = time.monotonic() - begun
+                passed = sum(not each.reason for each in told[phase])
+                # The burst of a limit is a quarter of it; there are two at a change to the other.
+                bursts = RATE / 4 * (1 if phase == "up" else 2)
+                assert passed <= RATE * lasted + bursts
+                assert passed >= (0.7 if phase == "up" else 0.5) * RATE * 3
+                assert {each.reason for each in told[phase]} == {"", "RATE_LIMITED"}
+            decisions = fleet.metric("patron_rate_limit_decisions_total")
+            assert min(decisions.values()) > 0
+            assert decisions.keys() == {0, 1}
+
+        waits = {phase: sorted(each.seconds for each in told[phase]) for phase in told}
+        # What a call may meet twice is the time-out; what the machine does besides, both may.
+        assert waits["stopped"][-1] <= waits["up"][-1] + 2 * TIMEOUT + 0.5
+        assert waits["stopped"][len(waits["stopped"]) * 9 // 10] < TIMEOUT
+        fleet.running.stop()
 
 
 async def test_redis_back(workers: list[RedisRateLimiter], valkey: Valkey) -> None:

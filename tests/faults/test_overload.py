@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -38,6 +39,7 @@ from tests.support.chain_server import (
 )
 from tests.support.service import Client, Service, running_service
 from tests.support.tokens import ISSUER, Issuer
+from tests.support.waiting import until
 
 GET_BILL = bill.GetBillRequest(bill_id=BILL_ID)
 SUMMARY = GetSummaryRequest(period=Period(from_day="2026-01-01", to_day="2026-01-31"))
@@ -177,6 +179,41 @@ async def test_pool_exhausted(tmp_path: Path) -> None:
             assert not held.done()
         assert (await held).number == 1
         assert (await create_bill(other, 100, paid_minor=100)).number == 2
+
+
+@pytest.mark.slow
+async def test_writes_whose_clients_leave(tmp_path: Path) -> None:
+    """A thousand writes given up at once do not pile up; the worker serves when they are done."""
+    bound = 20
+    async with (
+        running_service(tmp_path, max_in_flight=bound, lock_timeout_seconds=30) as service,
+        service.client() as holder,
+        service.client() as other,
+    ):
+        async with _only_connection_held(service, holder) as held:
+            refused = 0
+            for _ in range(50):
+                calls = [create_bill(holder, 100, paid_minor=100) for _ in range(20)]
+                ended = await asyncio.gather(
+                    *(asyncio.wait_for(call, 0.02) for call in calls), return_exceptions=True
+                )
+                refused += sum(isinstance(each, grpc.aio.AioRpcError) for each in ended)
+            shown = re.search(
+                r"^patron_background_tasks (.+)$", await service.ask_admin("/metrics"), re.MULTILINE
+            )
+            assert shown is not None
+            assert 0 < float(shown[1]) < bound
+            assert refused > 500
+        await held
+
+        async def is_served() -> bool:
+            try:
+                await create_bill(other, 100, paid_minor=100)
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+        await until(is_served)
 
 
 @asynccontextmanager

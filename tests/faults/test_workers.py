@@ -207,11 +207,14 @@ def test_a_closed_terminal_stops_the_server(ground: Ground, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_stopping_one_of_two_servers_fails_no_call(ground: Ground, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["native", "grpcio"])
+async def test_stopping_one_of_two_servers_fails_no_call(
+    ground: Ground, tmp_path: Path, transport: str
+) -> None:
     """On SIGTERM under load a server drains: clients that retry go to the other one in time."""
     with (
-        ground.fleet(tmp_path / "1", PATRON_DRAIN_SECONDS="1") as first,
-        ground.fleet(tmp_path / "2") as second,
+        ground.fleet(tmp_path / "1", PATRON_DRAIN_SECONDS="1", PATRON_TRANSPORT=transport) as first,
+        ground.fleet(tmp_path / "2", PATRON_TRANSPORT=transport) as second,
     ):
         both = f"ipv4:{first.target},{second.target}"
         async with under_load(ground.service(both)) as load:

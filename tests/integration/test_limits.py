@@ -15,10 +15,13 @@ from redis.asyncio import Redis
 from server.embedded import EmbeddedValkey
 from server.limits import Budget, Counts, RedisLeases, RedisRateLimiter
 from server.limits.leases import LAPSE
-from tests.support.simulation import Workers, largest_excess
+from tests.support.simulation import Network, Workers, largest_excess
 
 FAST = 0.001
 """A usual distance to Redis, in seconds."""
+
+TIMEOUT = 0.1
+"""How long the server waits for Redis unless it is told otherwise, in seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ HISTORIES = st.builds(
     History,
     rate=st.integers(1, 3000),
     workers=st.integers(1, 6),
-    distance=st.sampled_from([0.0001, FAST, 0.02]),
+    distance=st.sampled_from([0.0001, FAST, 0.02, 0.049]),
     steps=st.lists(
         st.tuples(
             st.sampled_from([0.0, 0.0005, 0.009, 0.019, 0.05, 0.09, 0.0999, 0.11, 1.5]),
@@ -84,7 +87,10 @@ async def test_no_window_exceeds_the_limit(server: blocking.Redis, history: Hist
     """In any W seconds at most rate * W + burst calls pass, leases outstanding included."""
     budget = Budget.of("read", history.rate)
     workers = Workers(
-        server, budget, history.workers, lambda: history.random.uniform(0, history.distance)
+        server,
+        budget,
+        history.workers,
+        Network(lambda: history.random.uniform(0, history.distance)),
     )
     for pause, worker, calls in history.steps:
         await workers.time.advance(pause)
@@ -104,7 +110,7 @@ async def test_the_limit_can_be_used_up(
     server: blocking.Redis, rate: int, burst: float, count: int
 ) -> None:
     """When all that the limit allows is asked for, it passes, on any number of workers."""
-    workers = Workers(server, Budget("read", rate, burst), count, lambda: FAST)
+    workers = Workers(server, Budget("read", rate, burst), count, Network(lambda: FAST))
     pause, seconds = 0.005, 3
     for step in range(round(seconds / pause)):
         workers.call(step, max(1, round(2 * rate * pause)))
@@ -114,9 +120,82 @@ async def test_the_limit_can_be_used_up(
     assert len(workers.passed) >= 0.95 * (rate * seconds + burst) - 1
 
 
+async def drive(workers: Workers, *, rate: float, seconds: float) -> None:
+    """Have the workers called so many times a second, one after the other, for so long."""
+    pause = 0.01
+    for step in range(round(seconds / pause)):
+        workers.call(step, round(rate * (step + 1) * pause) - round(rate * step * pause))
+        await workers.time.advance(pause)
+    await workers.finish()
+
+
+@pytest.mark.parametrize("rate", [100, 1000])
+@pytest.mark.parametrize("count", [1, 4])
+async def test_a_redis_that_is_slow(server: blocking.Redis, rate: int, count: int) -> None:
+    """Answers just in time count like fast ones: the limit holds, and all of it can be used."""
+    random, seconds = Random(rate + count), 5
+    network = Network(lambda: random.uniform(0.3, 0.499) * TIMEOUT, TIMEOUT)
+    workers = Workers(server, Budget.of("read", rate), count, network)
+    await drive(workers, rate=3 * rate, seconds=seconds)
+
+    assert largest_excess(workers.passed, rate) <= rate / 4 + 1e-6
+    assert len(workers.passed) >= 0.85 * rate * seconds
+    assert sum(limiter.counts.fallbacks for limiter in workers.limiters) == 0
+    assert max(workers.waits) <= 3 * TIMEOUT
+
+
+@pytest.mark.parametrize("rate", [100, 10_000_000])
+@pytest.mark.parametrize("distance", [FAST, 0.49 * TIMEOUT])
+async def test_calls_within_the_limit(server: blocking.Redis, rate: int, distance: float) -> None:
+    """However slow Redis is and however long workers stall, who keeps to the limit is let in."""
+    random = Random(rate)
+    network = Network(lambda: distance, TIMEOUT, stall=lambda: random.choice([0, 0, 0.15, 0.4]))
+    workers = Workers(server, Budget.of("read", rate), 2, network)
+    await drive(workers, rate=20, seconds=10)
+    await workers.call(0, 10).time.advance(1)
+
+    assert workers.refused == 0
+    assert sum(limiter.counts.fallbacks for limiter in workers.limiters) == 0
+
+
+@pytest.mark.parametrize("count", [1, 4])
+async def test_stalls(server: blocking.Redis, count: int) -> None:
+    """What Redis has let pass may pass later by a stall, and nothing passes in addition."""
+    random, rate, stall = Random(count), 1000, 0.4
+    network = Network(lambda: 0.04, TIMEOUT, stall=lambda: random.choice([0, 0, 0, stall]))
+    workers = Workers(server, Budget.of("read", rate), count, network)
+    await drive(workers, rate=3 * rate, seconds=5)
+
+    late = 0.04 + stall - LAPSE
+    assert largest_excess(workers.passed, rate) <= rate / 4 + rate * late
+
+
+async def test_answers_come_and_fail(server: blocking.Redis) -> None:
+    """Each change between Redis' word and the worker's own lets at most another burst pass."""
+    random, rate, seconds = Random(5), 1000, 10
+    network = Network(lambda: random.uniform(0.3, 0.55) * TIMEOUT, TIMEOUT)
+    workers = Workers(server, Budget.of("read", rate), 1, network)
+    await drive(workers, rate=3 * rate, seconds=seconds)
+
+    assert 0 < workers.limiters[0].counts.fallbacks < len(workers.passed) + workers.refused
+    assert len(workers.passed) <= 1.25 * rate * seconds + rate / 4
+
+
+async def test_a_silent_redis_is_tried_by_one_call(server: blocking.Redis) -> None:
+    """Those who wait when it falls silent lose a time-out; then it is one call a second."""
+    workers = Workers(server, Budget.of("read", 1000), 1, Network(lambda: 1.0, TIMEOUT))
+    await drive(workers, rate=200, seconds=0.5)
+    workers.waits.clear()
+    await drive(workers, rate=200, seconds=5)
+
+    assert 4 <= sum(wait > 0 for wait in workers.waits) <= 6
+    assert max(workers.waits) <= TIMEOUT * 1.01
+    assert workers.refused == 0
+
+
 async def test_burst_after_a_pause(server: blocking.Redis) -> None:
     """A merchant that was quiet may make all calls of the burst at once, and no more."""
-    workers = Workers(server, Budget("read", 100, 25), 2, lambda: 0)
+    workers = Workers(server, Budget("read", 100, 25), 2, Network(lambda: 0))
     for _ in range(3):
         await workers.call(0, 20).call(1, 20).time.advance(0)
         assert len(workers.passed) == 25

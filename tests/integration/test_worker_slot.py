@@ -19,13 +19,19 @@ from tests.support.chain_server import eventually
 
 # What a worker does is in a file, which may change between one start and the next.
 PROGRAM = """
-import os, signal, sys
+import os, signal, sys, time
 does = open(sys.argv[1]).read().split()
 if does[0] == "exit":
     sys.exit(int(does[1]))
 if does[0] == "ignore":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if does[0] != "hang":
+if does[0] == "babble":
+    print("x" * 100_000, flush=True)
+if does[0] == "await":
+    open(does[1] + ".begun", "w").close()
+while does[0] == "await" and not os.path.exists(does[1]):
+    time.sleep(0.01)
+if does[0] not in {"hang", "babble"}:
     print('{"target": "here", "admin": "%d"}' % os.getpid(), flush=True)
 while os.read(0, 1):
     pass
@@ -109,7 +115,7 @@ async def test_a_reason_that_lasts_is_told_at_the_start(tmp_path: Path, status: 
         assert refused.value.status == status
 
 
-@pytest.mark.parametrize("first", [f"exit {os.EX_TEMPFAIL}", "exit 143", "hang"])
+@pytest.mark.parametrize("first", [f"exit {os.EX_TEMPFAIL}", "exit 143", "hang", "babble"])
 async def test_what_may_pass_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
@@ -147,6 +153,48 @@ async def test_a_replacement_comes_first(tmp_path: Path) -> None:
         assert await replacing
         assert not psutil.pid_exists(old)
         assert place.slot.status.restarts == 0
+
+
+async def test_a_replacement_of_a_worker_that_dies(tmp_path: Path) -> None:
+    """When the old worker dies while the new one gets ready, the new one has its place at once."""
+    place, awaited = Place(tmp_path, does="serve"), tmp_path / "awaited"
+    async with place.kept():
+        old = await place.ready()
+        place.slot._backoff._ceiling = 1e6
+        place.does(f"await {awaited}")
+        replacing = asyncio.create_task(place.slot.replace())
+        await becomes(lambda: len(place.slot._alive) == 2)
+        os.kill(old, signal.SIGKILL)
+        await becomes(lambda: place.slot.status.pid is None)
+        [new] = place.slot._alive
+        awaited.touch()
+        assert await replacing
+        assert await place.ready() == new.pid
+        await becomes(lambda: place.slot.status.restarts == 1)
+
+        # It is kept like any other.
+        place.slot._backoff._ceiling = 0.2
+        os.kill(new.pid, signal.SIGKILL)
+        await place.ready(other_than=new.pid)
+
+
+async def test_a_replacement_of_one_that_is_being_started(tmp_path: Path) -> None:
+    """A worker that is ready has the place before one that was begun after the old one's death."""
+    place, awaited = Place(tmp_path, does="serve"), tmp_path / "awaited"
+    async with place.kept():
+        old = await place.ready()
+        place.does(f"await {awaited}")
+        replacing = asyncio.create_task(place.slot.replace())
+        await becomes(lambda: len(place.slot._alive) == 2)
+        await becomes(awaited.with_suffix(".begun").exists)
+        place.does("hang")
+        [new] = [worker for worker in place.slot._alive if worker.pid != old]
+        os.kill(old, signal.SIGKILL)
+        await becomes(lambda: place.slot.status.pid not in {None, old})
+        awaited.touch()
+        assert await replacing
+        assert await place.ready() == new.pid
+        await becomes(lambda: [child.pid for child in psutil.Process().children()] == [new.pid])
 
 
 @pytest.mark.parametrize("does", ["exit 1", "hang"])

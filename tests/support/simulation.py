@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self, cast
 from uuid import UUID, uuid4
 
@@ -50,25 +51,50 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+@dataclass(frozen=True)
+class Network:
+    """What is between the workers and Redis; times are in seconds."""
+
+    distance: Callable[[], float]
+    """How long a message takes, one way."""
+    timeout: float = 60.0
+    """After which time without an answer a worker gives up."""
+    stall: Callable[[], float] = lambda: 0.0
+    """How late a worker, busy with something else, gets to see what there is."""
+
+
 class TimedRedis:
     """A Valkey that is some time away, and whose clock is the simulation's."""
 
-    def __init__(self, server: blocking.Redis, time: Time, distance: Callable[[], float]) -> None:
+    def __init__(self, server: blocking.Redis, time: Time, network: Network) -> None:
         self._server = server
         self._time = time
-        self._distance = distance
+        self._network = network
+        self._late: set[asyncio.Task[Any]] = set()
 
     def register_script(self, text: str) -> Callable[..., Any]:
         assert text.count(_CLOCK) == 1
         script = self._server.register_script(
-            text.replace(_CLOCK, "{math.floor(ARGV[5] / 1000000), ARGV[5] % 1000000}")
+            text.replace(_CLOCK, "{math.floor(ARGV[6] / 1000000), ARGV[6] % 1000000}")
         )
 
+        async def answer(there: float, keys: list[str], args: list[Any]) -> Any:
+            await self._time.sleep(there)
+            return script(keys=keys, args=[*args, round(self._time.now * 1_000_000)])
+
         async def run(keys: list[str], args: list[Any]) -> Any:
-            await self._time.sleep(self._distance())
-            answer = script(keys=keys, args=[*args, round(self._time.now * 1_000_000)])
-            await self._time.sleep(self._distance())
-            return answer
+            there, back = self._network.distance(), self._network.distance()
+            patience = self._network.timeout
+            if there + back <= patience:
+                said = await answer(there, keys, args)
+                await self._time.sleep(back + self._network.stall())
+                return said
+            # Redis leases the tokens all the same.
+            late = asyncio.create_task(answer(there, keys, args))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+            await self._time.sleep(patience + self._network.stall())
+            raise TimeoutError
 
         return run
 
@@ -77,13 +103,15 @@ class Workers:
     """Several workers that share one merchant's budget, and when their calls passed."""
 
     def __init__(
-        self, server: blocking.Redis, budget: Budget, count: int, distance: Callable[[], float]
+        self, server: blocking.Redis, budget: Budget, count: int, network: Network
     ) -> None:
         self.time = Time()
         self.passed: list[float] = []
         self.refused = 0
+        self.waits: list[float] = []
+        """How many seconds each call waited for what became of it."""
         self._merchant_id: UUID = uuid4()
-        redis = cast("Redis", TimedRedis(server, self.time, distance))
+        redis = cast("Redis", TimedRedis(server, self.time, network))
         self.limiters = [
             RedisRateLimiter(
                 budget,
@@ -104,10 +132,12 @@ class Workers:
         return self
 
     async def _call(self, limiter: RedisRateLimiter) -> None:
+        begun = self.time.now
         if limiter.take(self._merchant_id) or not await limiter.acquire(self._merchant_id):
             self.passed.append(self.time.now)
         else:
             self.refused += 1
+        self.waits.append(self.time.now - begun)
 
     async def finish(self) -> None:
         """Wait for all calls."""

@@ -10,6 +10,8 @@ import grpc.aio
 import pytest
 from structlog.testing import capture_logs
 
+from domain.errors import Reason
+from server.call import Failure, set_failure
 from server.interceptors.log import Log
 from server.interceptors.method import Method
 
@@ -67,6 +69,27 @@ async def test_logs_faults_of_the_server(code: grpc.StatusCode, level: str) -> N
     assert line["log_level"] == level
     assert (line["method"], line["code"]) == (METHOD.full_name, code.name)
     assert line["milliseconds"] >= 0
+
+
+@pytest.mark.parametrize(
+    "code, reason, logged",
+    [
+        (grpc.StatusCode.UNAVAILABLE, Reason.OVERLOADED, 0),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE_TOO_SHORT, 0),
+        (grpc.StatusCode.UNAVAILABLE, Reason.DEPENDENCY_UNAVAILABLE, 1),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, 1),
+    ],
+)
+async def test_logs_no_refusal_of_a_busy_server(
+    code: grpc.StatusCode, reason: Reason, logged: int
+) -> None:
+    """A server with too much to do does not write a line for each call that it refuses."""
+
+    async def refused() -> list[MutableMapping[str, Any]]:
+        set_failure(Failure(reason))
+        return await lines(Log(slow_after=1, sample=0), code=code)
+
+    assert len(await asyncio.create_task(refused())) == logged
 
 
 async def test_logs_no_other_failure() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from domain.errors import DeadlineExceededError, Reason, UnavailableError
 from patron.analytics.v1 import analytics_service_pb2  # noqa: F401 - registers its methods
 from patron.bill.v1 import bill_service_pb2  # noqa: F401 - registers its methods
+from server.interceptors.deadline import deadline_of
 from server.interceptors.interceptor import Call
 from server.interceptors.method import Method
 from server.interceptors.overload import Overload, UsualTime
+from server.tasks import Background
 
 REPORT = "/patron.analytics.v1.AnalyticsService/GetSummary"
 READ = "/patron.bill.v1.BillService/GetBill"
@@ -42,8 +45,8 @@ def method_of(path: str) -> Method:
 class Worker:
     """A worker whose calls end when they are let go."""
 
-    def __init__(self, **bounds: int) -> None:
-        self.overload = Overload(**{"max_in_flight": 10, "max_streams": 2, **bounds})
+    def __init__(self, *, max_in_flight: int = 10) -> None:
+        self.overload = Overload(max_in_flight=max_in_flight, max_streams=2)
         self._let_go = asyncio.Event()
         self._calls: list[asyncio.Future[Any]] = []
         self._wrapped: dict[str, Call] = {}
@@ -104,6 +107,58 @@ async def test_streams_are_no_work_in_flight() -> None:
     assert worker.overload.streams == 0
 
 
+async def test_work_that_goes_on_keeps_its_place() -> None:
+    """Clients that leave at once cannot have more work begun than the bound lets in."""
+    let_go = asyncio.Event()
+    reached = 0
+
+    async def write() -> None:
+        nonlocal reached
+        reached += 1
+        await let_go.wait()
+
+    async with Background() as background:
+
+        async def call(_request: object, _context: object) -> None:
+            await background.finish(write())
+
+        overload = Overload(max_in_flight=10, max_streams=1, abandoned=lambda: background.abandoned)
+        guarded = overload.wrap(method_of(WRITE), call)
+        for _ in range(1_000):
+            leaving = asyncio.ensure_future(guarded(b"", context()))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        assert (reached, background.abandoned, overload.in_flight) == (10, 10, 0)
+
+        let_go.set()
+        await asyncio.sleep(0.01)
+        assert background.abandoned == 0
+        await guarded(b"", context())
+
+
+async def test_work_that_somebody_waits_for() -> None:
+    """Work is abandoned when the last of those who waited for it has left."""
+    let_go = asyncio.Event()
+    async with Background() as background:
+        task = background.start(let_go.wait())
+        first, second = (asyncio.ensure_future(background.join(task)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert background.abandoned == 0
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        assert background.abandoned == 1
+        third = asyncio.ensure_future(background.join(task))
+        await asyncio.sleep(0)
+        assert background.abandoned == 0
+        let_go.set()
+        assert await third
+    assert background.abandoned == 0
+
+
 async def test_the_smallest_bound() -> None:
     """A worker that takes one call at a time takes one of any kind."""
     for path in (REPORT, READ, WRITE):
@@ -125,7 +180,7 @@ async def test_a_deadline_that_is_over(path: str, remaining: float) -> None:
     guarded = overload.wrap(method_of(path), call)
     with pytest.raises(DeadlineExceededError) as refused:
         await guarded(b"", context(remaining))
-    assert refused.value.reason is Reason.DEADLINE_EXCEEDED
+    assert refused.value.reason is Reason.DEADLINE_TOO_SHORT
     assert not reached
 
 
@@ -143,6 +198,30 @@ async def test_a_deadline_shorter_than_usual() -> None:
         await guarded(b"", context(0.003))
     await guarded(b"", context(5))
     await guarded(b"", context())
+
+
+@pytest.mark.parametrize("remaining", [None, 1e18, 5.0])
+async def test_the_deadline_is_asked_for_once(remaining: float | None) -> None:
+    """What is inside learns the deadline without the transport, and whether there is one."""
+    asked: list[object] = []
+
+    def time_remaining() -> float | None:
+        asked.append(remaining)
+        return remaining
+
+    async def call(_request: object, inner: Any) -> float:
+        return deadline_of(inner) - time.monotonic()
+
+    overload = Overload(max_in_flight=1, max_streams=1)
+    for path in (READ, STREAM):
+        asked.clear()
+        guarded: Any = overload.wrap(method_of(path), call)
+        # A call has a task of its own, and so what is noted is its own.
+        left = await asyncio.create_task(
+            guarded(b"", SimpleNamespace(time_remaining=time_remaining))
+        )
+        assert left == (pytest.approx(5, abs=1) if remaining == 5 else math.inf)
+        assert len(asked) == 1
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 0.5), st.floats(0.1, 1.5))

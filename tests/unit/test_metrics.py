@@ -150,7 +150,7 @@ def test_parts() -> None:
     show_redis(readings, SimpleNamespace(errors=17, breaker=SimpleNamespace(is_open=False)))
     show_limiters(readings, {"read": read, "write": write})
     load = SimpleNamespace(in_flight=18, streams=20)
-    show_load(readings, load, max_in_flight=19, max_streams=21)
+    show_load(readings, load, SimpleNamespace(abandoned=22), max_in_flight=19, max_streams=21)
 
     assert [line for line in lines(registry) if not line.startswith("#")] == [
         'patron_cache_requests_total{result="hit",tier="local"} 1.0',
@@ -176,6 +176,7 @@ def test_parts() -> None:
         'patron_rate_limit_fallbacks_total{class="read"} 4.0',
         'patron_rate_limit_fallbacks_total{class="write"} 8.0',
         "patron_in_flight 18.0",
+        "patron_background_tasks 22.0",
         "patron_in_flight_max 19.0",
         "patron_streams 20.0",
         "patron_streams_max 21.0",

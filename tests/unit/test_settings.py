@@ -127,6 +127,20 @@ def test_production_has_no_keys_of_its_own(missing: str, problem: str, tmp_path:
         Settings.load(given).require_keys()
 
 
+@pytest.mark.parametrize(
+    "given, seconds",
+    [
+        ({}, 0),
+        ({"PATRON_ENVIRONMENT": "production"}, 5),
+        ({"PATRON_ENVIRONMENT": "production", "PATRON_DRAIN_SECONDS": "0"}, 0),
+        ({"PATRON_DRAIN_SECONDS": "2.5"}, 2.5),
+    ],
+)
+def test_production_drains(given: dict[str, str], seconds: float) -> None:
+    """Load balancers get time to notice a stop, and developers need not wait for any."""
+    assert Settings.load(given).drain_pause == seconds
+
+
 def test_keys_have_one_source(tmp_path: Path) -> None:
     """Keys from a file and from a URL at once are a mistake, in development too."""
     jwks = tmp_path / "jwks.json"

@@ -40,6 +40,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 6
     """[UNAVAILABLE] The server has too much to do; `RetryInfo` says when to try again."""
+    ERROR_REASON_DEADLINE_TOO_SHORT: _ErrorReason.ValueType  # 7
+    """[DEADLINE_EXCEEDED] The call had less time left than nine of ten such calls take, so it was refused
+    before anything was done; it needs a longer deadline.
+    """
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 10
     """[UNAUTHENTICATED] The call carries no bearer token."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 11
@@ -123,6 +127,10 @@ ERROR_REASON_SERVER_STOPPING: ErrorReason.ValueType  # 5
 """[UNAVAILABLE] The server is stopping; `RetryInfo` says when to try again."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 6
 """[UNAVAILABLE] The server has too much to do; `RetryInfo` says when to try again."""
+ERROR_REASON_DEADLINE_TOO_SHORT: ErrorReason.ValueType  # 7
+"""[DEADLINE_EXCEEDED] The call had less time left than nine of ten such calls take, so it was refused
+before anything was done; it needs a longer deadline.
+"""
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 10
 """[UNAUTHENTICATED] The call carries no bearer token."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 11

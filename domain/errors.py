@@ -128,6 +128,10 @@ class UnavailableError(PatronError):
         self.retry_after = retry_after
 
 
+class NoConnectionError(UnavailableError):
+    """No connection to a part could be had, so it was asked for nothing."""
+
+
 class ResourceExhaustedError(PatronError):
     """A quota of the merchant is used up."""
 

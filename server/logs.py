@@ -73,6 +73,31 @@ def describe_exception(error: BaseException) -> list[dict[str, object]]:
     return chain
 
 
+class Condition:
+    """Whether something works; it is logged when that changes, however often it fails meanwhile."""
+
+    def __init__(
+        self, log: structlog.typing.FilteringBoundLogger, *, fails: str, works: str
+    ) -> None:
+        """Begin with a thing that works; `fails` and `works` are what is logged of a change."""
+        self._log = log
+        self._fails = fails
+        self._works = works
+        self._is_failing = False
+
+    def failed(self, error: BaseException) -> None:
+        """Tell that it has failed; only the class of the error is logged."""
+        if not self._is_failing:
+            self._is_failing = True
+            self._log.warning(self._fails, kind=type(error).__name__)
+
+    def worked(self) -> None:
+        """Tell that it works."""
+        if self._is_failing:
+            self._is_failing = False
+            self._log.info(self._works)
+
+
 def _frames(error: BaseException) -> list[str]:
     frames = []
     traceback = error.__traceback__

@@ -56,6 +56,10 @@ class Background:
                 if not task.done():
                     self._abandoned.add(task)
 
+    def is_joined(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether somebody waits for a task, or for what it has just come to."""
+        return task in self._waiting
+
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self._abandoned.discard(task)

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from domain.model.merchant import Revision
+from server.logs import Condition
 
 if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
@@ -84,21 +84,32 @@ async def subscribed(redis: Redis, listener: Listener) -> AsyncIterator[None]:
 
 
 async def _listen_for_ever(redis: Redis, listener: Listener, tried: asyncio.Event) -> None:
+    channel = Condition(
+        _log, fails="the channel of revisions is down", works="the channel of revisions is up"
+    )
+
+    def up() -> None:
+        listener.up()
+        channel.worked()
+        tried.set()
+
     while True:
         try:
             async with redis.pubsub() as subscription:
                 async with asyncio.timeout(_SILENCE):
                     await subscription.subscribe(CHANNEL)
-                await _listen(subscription, listener, tried)
-        except (RedisError, OSError, TimeoutError) as error:
-            _log.warning("the channel of revisions is down", kind=type(error).__name__)
+                await _listen(subscription, up, listener.heard)
+        except Exception as error:  # noqa: BLE001 - a client of Redis raises more than its own
+            channel.failed(error)
         finally:
             listener.down()
             tried.set()
         await asyncio.sleep(_RETRY_AFTER)
 
 
-async def _listen(subscription: "PubSub", listener: Listener, tried: asyncio.Event) -> None:
+async def _listen(
+    subscription: "PubSub", up: Callable[[], None], heard: Callable[[Announcement], None]
+) -> None:
     """Pass on what is heard; raises when the connection is lost, or silent for too long."""
     last_sign = time.monotonic()
     while True:
@@ -114,16 +125,15 @@ async def _listen(subscription: "PubSub", listener: Listener, tried: asyncio.Eve
             continue
         last_sign = now
         if message["type"] == "subscribe":
-            listener.up()
-            tried.set()
+            up()
         elif message["type"] == "message":
-            _pass_on(message["data"], listener)
+            _pass_on(message["data"], heard)
 
 
-def _pass_on(packed: bytes, listener: Listener) -> None:
+def _pass_on(packed: bytes, heard: Callable[[Announcement], None]) -> None:
     try:
         announcement = Announcement.unpack(packed)
     except ValueError:
         _log.warning("something on the channel of revisions is no announcement")
     else:
-        listener.heard(announcement)
+        heard(announcement)

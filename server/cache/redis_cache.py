@@ -7,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from domain.model.merchant import Revision
 from server.cache.breaker import CircuitBreaker
@@ -95,7 +94,8 @@ class RedisCache:
             # A command that is given up takes its connection with it: the late reply goes nowhere.
             async with asyncio.timeout(self._timeout):
                 answer = await command()
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            # The client raises more than its own errors: of a closed transport, RuntimeError.
             self.errors += 1
             self.breaker.failed()
             raise SharedCacheUnavailable from error

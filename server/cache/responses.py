@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from domain.errors import revision_unknown
+import structlog
+
+from domain.errors import PatronError, revision_unknown
 from domain.model.merchant import Revision
 from server.answers import Key, Question, Served
 from server.cache.channel import Announcement
 from server.cache.local import Heard, Kept, LocalCache
 from server.cache.shared import SharedCache, SharedCacheUnavailable, Stored
+from server.logs import describe_exception
 from server.tasks import Background
 
 _EARLY: Final = 10.0
@@ -28,6 +31,8 @@ _EARLY: Final = 10.0
 
 The probability of an earlier refresh would be under e⁻¹⁰.
 """
+
+_log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class _Outcome:
     hit: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Flight:
     """One computation, shared by all who ask meanwhile."""
 
@@ -115,12 +120,15 @@ class ResponseCache:
             FailedPreconditionError: The caller has seen a revision that the database has not.
             PatronError: As the computation.
         """
-        flight = self._flights.get(question.key)
-        if flight is not None and self._may_join(question.key, flight, seen):
+        flight = self._joinable(question.key, seen)
+        if flight is not None:
             outcome = await self._background.join(flight.task)
             if seen is None or outcome.revision.contains(seen):
                 return _served(outcome)
-        outcome = await self._background.join(self._begin(question, seen))
+            # What has begun meanwhile has read later than this caller asked: it decides.
+            flight = self._joinable(question.key, seen)
+        flight = flight or self._begin(question, seen)
+        outcome = await self._background.join(flight.task)
         if seen is not None and not outcome.revision.contains(seen):
             raise revision_unknown()
         return _served(outcome)
@@ -164,15 +172,20 @@ class ResponseCache:
     def _reaches(self, revision: int, seen: Revision) -> bool:
         return seen.epoch == self._epoch and seen.number <= revision
 
-    def _may_join(self, key: Key, flight: _Flight, seen: Revision | None) -> bool:
-        """Return whether the flight began after everything that the caller knows of."""
-        return (
-            flight.floor >= self.local.heard_of(key.merchant_id).revision
+    def _joinable(self, key: Key, seen: Revision | None) -> _Flight | None:
+        """Return the flight, if there is one that began after everything the caller knows of."""
+        flight = self._flights.get(key)
+        if (
+            flight is not None
+            and not flight.task.done()
+            and flight.floor >= self.local.heard_of(key.merchant_id).revision
             and (seen is None or self._reaches(max(flight.floor, flight.claim), seen))
             and flight.expires_at > self._clock()
-        )
+        ):
+            return flight
+        return None
 
-    def _begin(self, question: Question, seen: Revision | None) -> "asyncio.Task[_Outcome]":
+    def _begin(self, question: Question, seen: Revision | None) -> _Flight:
         claim = 0 if seen is None else seen.number
         if seen is None or seen.epoch == self._epoch:
             return self._fly(question, self._look_up(question, claim), claim)
@@ -180,7 +193,7 @@ class ResponseCache:
 
     def _fly(
         self, question: Question, work: Coroutine[None, None, _Outcome], claim: int = 0
-    ) -> "asyncio.Task[_Outcome]":
+    ) -> _Flight:
         key = question.key
         flight = self._flights[key] = _Flight(
             self._background.start(work),
@@ -189,11 +202,16 @@ class ResponseCache:
             expires_at=self._clock() + question.lifetime,
         )
         flight.task.add_done_callback(lambda _: self._land(key, flight))
-        return flight.task
+        return flight
 
     def _land(self, key: Key, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+        if self._background.is_joined(flight.task) or flight.task.cancelled():
+            return
+        error = flight.task.exception()
+        if error is not None and not isinstance(error, PatronError):
+            _log.error("an answer that nobody waits for failed", error=describe_exception(error))
 
     async def _look_up(self, question: Question, seen: int) -> _Outcome:
         key, epoch, period = question.key, self._epoch, self.local.period

@@ -7,6 +7,7 @@ from domain.errors import (
     AbortedError,
     AlreadyExistsError,
     InvalidRequestError,
+    NoConnectionError,
     NotFoundError,
     PermissionDeniedError,
 )
@@ -22,10 +23,11 @@ _NOTHING_WRITTEN: Final = (
     AbortedError,
     AlreadyExistsError,
     InvalidRequestError,
+    NoConnectionError,
     NotFoundError,
     PermissionDeniedError,
 )
-"""Errors that only a transaction which is rolled back ends with."""
+"""Errors that only a transaction which never began, or is rolled back, ends with."""
 
 
 class CacheInvalidatingWriter:

@@ -44,12 +44,13 @@ class Auth(Interceptor):
         scope = method.policy.scope
         missing = f"the token lacks the scope {scope}"
 
-        def admit(identity: Identity, seen: Revision | None, context: Context) -> None:
+        def admit(identity: Identity, seen: str | None, context: Context) -> None:
             if scope not in identity.scopes:
                 raise PermissionDeniedError(
                     Reason.SCOPE_MISSING, missing, metadata={"scope": scope}
                 )
-            set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context), seen))
+            least = None if seen is None else _revision(seen)
+            set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context), least))
 
         def authenticated(request: Payload, context: Context) -> Awaitable[Payload]:
             authorization, seen = _credentials(context)
@@ -60,7 +61,7 @@ class Auth(Interceptor):
             return call(request, context)
 
         async def newly_authenticated(
-            authorization: str, seen: Revision | None, request: Payload, context: Context
+            authorization: str, seen: str | None, request: Payload, context: Context
         ) -> Payload:
             admit(await self.verify(authorization), seen, context)
             return await call(request, context)
@@ -116,14 +117,14 @@ class Auth(Interceptor):
                 del self._known[authorization]
 
 
-def _credentials(context: Context) -> tuple[str, Revision | None]:
+def _credentials(context: Context) -> tuple[str, str | None]:
     """Return what the client says of itself, and what it has seen."""
     authorization, seen = "", None
     for key, value in metadata_of(context):
         if key == "authorization":
             authorization = str(value)
         elif key == "patron-min-revision":
-            seen = _revision(str(value))
+            seen = str(value)
     if not authorization:
         raise _token_missing()
     return authorization, seen

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 LAPSE: Final = 0.1
 """How many seconds a lease lasts at most; `lease.lua` knows the same."""
@@ -108,7 +107,7 @@ class RedisLeases:
                     keys=[bucket, f"{bucket}:leases"],
                     args=[budget.rate, budget.burst, name, previous, waiting],
                 )
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - a client of Redis raises more than its own
             self._rest(error)
             return None
         self._answered()

@@ -205,7 +205,7 @@ def show_redis(readings: Readings, redis: RedisClient) -> None:
     )
     readings.counter(
         "patron_redis_errors_total",
-        "Commands that Redis failed, or did not answer in time.",
+        "Commands of the cache that Redis failed, or did not answer in time.",
         lambda: redis.errors,
     )
 

@@ -10,11 +10,17 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import select
 
-from domain.errors import Reason, UnavailableError, revision_unknown
+from domain.errors import revision_unknown
 from domain.model.caller import Caller
 from domain.model.merchant import Revision
 from server.storage import migrate
-from server.storage.errors import StorageError, connecting, merchant_unknown, translated
+from server.storage.errors import (
+    StorageError,
+    acquiring,
+    connecting,
+    merchant_unknown,
+    translated,
+)
 from server.storage.schema import (
     MAINTENANCE_ROLE,
     SERVING_ROLE,
@@ -271,14 +277,11 @@ class Database:
         wait = min(wait, self._acquire_timeout)
         begun = time.perf_counter()
         try:
-            if self._pool.get_idle_size():
-                # It is had at once: a time-out would cost more than that.
-                return await self._pool.acquire()
-            return await self._pool.acquire(timeout=wait)
-        except TimeoutError as error:
-            raise UnavailableError(
-                Reason.DEPENDENCY_UNAVAILABLE, "no database connection was free in time"
-            ) from error
+            with acquiring():
+                if self._pool.get_idle_size():
+                    # It is had at once: a time-out would cost more than that.
+                    return await self._pool.acquire()
+                return await self._pool.acquire(timeout=wait)
         finally:
             self._observe_wait(time.perf_counter() - begun)
 

@@ -10,6 +10,7 @@ from domain.errors import (
     AbortedError,
     AlreadyExistsError,
     DeadlineExceededError,
+    NoConnectionError,
     PermissionDeniedError,
     Reason,
     UnavailableError,
@@ -56,6 +57,21 @@ def connecting() -> Iterator[None]:
         yield
     except _UNREACHABLE as error:
         raise DatabaseUnreachable(f"cannot connect to PostgreSQL: {error}") from error
+
+
+@contextmanager
+def acquiring() -> Iterator[None]:
+    """Raise what a pool raises that has no connection as what it means to a caller."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise NoConnectionError(
+            Reason.DEPENDENCY_UNAVAILABLE, "no database connection was free in time"
+        ) from error
+    except _UNREACHABLE as error:
+        raise NoConnectionError(
+            Reason.DEPENDENCY_UNAVAILABLE, "the database cannot be reached"
+        ) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from patron.options.v1.options_pb2 import (
     MethodPolicy,
     policy,
 )
+from server.cache.redis_cache import _REVISION_MS
 from tests.support.contract import methods
 
 
@@ -35,3 +36,9 @@ def test_only_reads_are_cached(method: MethodDescriptor) -> None:
 
     assert reads == policy_of(method).scope.endswith(".read")
     assert reads or not policy_of(method).HasField("cache_ttl")
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_no_answer_outlives_its_revision(method: MethodDescriptor) -> None:
+    """Redis remembers a revision for longer than any answer lives that it could make stale."""
+    assert policy_of(method).cache_ttl.ToMilliseconds() < _REVISION_MS

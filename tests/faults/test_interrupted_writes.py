@@ -1,14 +1,22 @@
 """A write whose worker dies, or whose client leaves, right after COMMIT."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
 import grpc
 import pytest
 
+from domain.errors import NoConnectionError, UnavailableError
+from domain.model.caller import Caller
 from domain.model.merchant import Revision
-from server.storage.database import Database
+from domain.ports import WriteTransaction
+from server.cache.writer import CacheInvalidatingWriter
+from server.storage.database import READ, Database
+from server.storage.writer import PostgresWriter
+from server.tasks import Background
 from tests.support.caches import EPOCH, cache
 from tests.support.proxy import Proxy, proxied
 from tests.support.reports import report, sale, sell, warm
@@ -135,6 +143,39 @@ async def test_a_commit_whose_reply_is_lost(stores: Stores) -> None:
             return (await report(reader)).bills == 2
 
         await until(is_fresh)
+
+
+@pytest.mark.parametrize("lacks", ["a free connection", "a database"])
+async def test_nothing_is_unknown_of_a_write_without_a_connection(
+    stores: Stores, lacks: str
+) -> None:
+    """What never had a connection has written nothing: no revision is read again."""
+    caller = Caller(uuid4(), "somebody")
+    async with (
+        stores.proxied_database() as (proxy, database_url),
+        Database.connect(
+            database_url, pool_size=1, lock_timeout=1, acquire_timeout=0.3
+        ) as database,
+        cache(stores.redis_url) as running,
+        Background() as background,
+        AsyncExitStack() as stack,
+    ):
+        writer = PostgresWriter(database, lambda: datetime.now(UTC))
+        writing = CacheInvalidatingWriter(writer, running.invalidations, background)
+        if lacks == "a free connection":
+            await stack.enter_async_context(database.transaction(caller, READ))
+        else:
+            await proxy.cut()
+            with pytest.raises(UnavailableError):
+                await database.revision(caller.merchant_id)
+        with pytest.raises(NoConnectionError):
+            await writing.write(caller, None, object, unreachable)
+        assert not running.invalidations.pending
+
+
+async def unreachable(_transaction: WriteTransaction) -> object:
+    """Do the work of a write that never begins."""
+    raise AssertionError
 
 
 async def test_an_outcome_that_is_not_decided_yet_is_waited_for(stores: Stores) -> None:

@@ -8,8 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any, TypeVar, cast
+from uuid import UUID, uuid4
 
 from domain.errors import Reason, UnavailableError
 from domain.model.caller import Caller
@@ -31,8 +31,11 @@ T = TypeVar("T")
 MERCHANT = UUID(int=1)
 LIFETIME = 300.0
 LOCAL_LIFETIME = 5.0
-_TURNS = 12
-"""How many turns of the loop it takes at most until everybody waits again."""
+_TURNS = 100
+"""After how many turns of the loop everybody waits again, or somebody never will."""
+
+Order = tuple[int, int]
+"""The place of a revision among those of all epochs."""
 
 
 @dataclass(eq=False)
@@ -41,6 +44,7 @@ class Point:
 
     worker: "Worker"
     may_fail: bool
+    of_database: bool
     gate: "asyncio.Future[bool]" = field(default_factory=asyncio.Future)
 
 
@@ -48,20 +52,62 @@ class Outage(Exception):
     """The part failed."""
 
 
-class Database:
-    """The revisions of one merchant, and when each was committed."""
+@dataclass
+class Epoch:
+    """The revisions of one merchant between two restores."""
 
-    def __init__(self) -> None:
-        self.epoch = "a"
-        self.commits: list[float] = [0.0]
+    name: str
+    commits: list[float]
+    """When each was committed."""
+    requests: dict[UUID, int]
+    """The numbers of the revisions that the requests made."""
+    ended: float | None = None
+
+
+class Database:
+    """The revisions of one merchant."""
+
+    def __init__(self, now: float) -> None:
+        self._epochs = [Epoch("a", [now], {})]
+
+    @property
+    def current(self) -> Epoch:
+        return self._epochs[-1]
 
     @property
     def revision(self) -> Revision:
-        return Revision(self.epoch, len(self.commits) - 1)
+        return Revision(self.current.name, len(self.current.commits) - 1)
 
-    def age_of(self, number: int, at: float) -> float:
+    def commit(self, request_id: UUID, now: float) -> Written[Any]:
+        """Do what is asked for, unless it was done before."""
+        epoch, nothing = self.current, cast("Any", None)
+        done = epoch.requests.get(request_id)
+        if done is not None:
+            old = Revision(epoch.name, done)
+            return Written(nothing, old, current=self.revision, replayed=True)
+        epoch.commits.append(now)
+        epoch.requests[request_id] = self.revision.number
+        return Written(nothing, self.revision, current=self.revision)
+
+    def restore(self, now: float) -> None:
+        """Go back to what was there half of the revisions ago."""
+        lost, kept = self.current, self.revision.number // 2
+        lost.ended = now
+        requests = {key: number for key, number in lost.requests.items() if number <= kept}
+        name = chr(ord(lost.name) + 1)
+        self._epochs.append(Epoch(name, lost.commits[: kept + 1], requests))
+
+    def order(self, epoch: str | None, number: int) -> Order:
+        """Return the place of a revision; an epoch that nobody knows comes before all."""
+        names = [each.name for each in self._epochs]
+        return (-1, 0) if epoch is None else (names.index(epoch), number)
+
+    def age_of(self, revision: Revision, at: float) -> float:
         """Return for how many seconds an answer of this revision has been out of date."""
-        return at - self.commits[number + 1] if number + 1 < len(self.commits) else 0.0
+        epoch = next(each for each in self._epochs if each.name == revision.epoch)
+        if revision.number + 1 < len(epoch.commits):
+            return at - epoch.commits[revision.number + 1]
+        return 0.0 if epoch.ended is None else at - epoch.ended
 
 
 class World:
@@ -70,8 +116,7 @@ class World:
     def __init__(self, workers: int) -> None:
         self.now = 1_000_000.0
         self.points: list[Point] = []
-        self.database = Database()
-        self.database.commits[0] = self.now
+        self.database = Database(self.now)
         self.redis = SimulatedSharedCache(lambda: self.now, self._publish)
         self.workers = [Worker(self) for _ in range(workers)]
 
@@ -80,9 +125,9 @@ class World:
             if worker.subscribed:
                 worker.inbox.append(announcement)
 
-    async def point(self, worker: "Worker", *, may_fail: bool) -> None:
+    async def point(self, worker: "Worker", *, may_fail: bool, of_database: bool = False) -> None:
         """Wait until released; raises Outage when the part fails instead."""
-        point = Point(worker, may_fail)
+        point = Point(worker, may_fail, of_database)
         self.points.append(point)
         if await point.gate:
             raise Outage
@@ -96,8 +141,26 @@ class World:
 
     async def settle(self) -> None:
         """Let everybody go on to the next point."""
+        loop: Any = asyncio.get_running_loop()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+            if not loop._ready:
+                return
+        raise AssertionError("somebody goes on for ever")
+
+    async def restore(self) -> None:
+        """Have the database restored: who asks it meanwhile loses the connection."""
+        self.database.restore(self.now)
+        for point in [point for point in self.points if point.of_database]:
+            self.points.remove(point)
+            if not point.gate.done():
+                point.gate.set_result(True)
+        await self.settle()
+
+    def restart(self, worker: "Worker") -> None:
+        """Put a new worker in the place of one that has crashed."""
+        self.workers[self.workers.index(worker)] = started = Worker(self)
+        started.subscribe()
 
     async def run_out(self) -> None:
         """Let all live workers finish what they do, without a failure."""
@@ -116,10 +179,10 @@ class Worker:
     def __init__(self, world: World) -> None:
         self.alive = True
         self.subscribed = False
-        self.missed_before = 0
-        """The number of the revision that Redis knew when the worker subscribed."""
-        self.written = 0
-        """The number of the highest revision that the worker has answered a write with."""
+        self.missed_before: Order = (-1, 0)
+        """The revision that Redis knew when the worker subscribed."""
+        self.written: Order = (-1, 0)
+        """The highest revision that the worker has answered a write with."""
         self.inbox: deque[Announcement] = deque()
         self.world = world
         background = Background()
@@ -137,13 +200,33 @@ class Worker:
         )
         self._writer = CacheInvalidatingWriter(_Writer(self), self.invalidations, background)
 
-    def bound(self, request: bytes) -> int:
-        """Return the number of the revision that is known to whatever would answer a call now."""
-        key = key_of(request)
-        heard = self.responses.local.heard_of(MERCHANT).revision
-        at_hand = key in self.responses._flights or self.responses.local.find(key, self.world.now)
-        known = 0 if at_hand else self.world.redis.known(MERCHANT, self.world.database.epoch)
-        return max(heard, known, self.missed_before, self.written)
+    def bound(self, request: bytes) -> Order:
+        """Return the revision that is known to whatever would answer a call now."""
+        key, local = key_of(request), self.responses.local
+        heard = local._heard.get(MERCHANT)
+        known = [self.order(heard.revision if heard else 0), self.written]
+        if key not in self.responses._flights:
+            known.append(self.missed_before)
+            kept = local._entries.get(key)
+            # An entry that something newer was heard of, or that has expired, is not found.
+            if kept is None or kept.revision < kept.heard.revision or kept.expires <= local.clock():
+                known.append(self.known_to_redis())
+        return max(known)
+
+    def order(self, number: int) -> Order:
+        """Return the place of a revision of the epoch that the worker knows."""
+        return self.world.database.order(self.responses._epoch, number)
+
+    def known_to_redis(self) -> Order:
+        """Return what Redis knows of the epoch that the worker knows."""
+        return self.order(self.world.redis.known(MERCHANT, self.responses._epoch or ""))
+
+    def hear(self) -> None:
+        """Hear the next announcement."""
+        self.responses.hear(self.inbox.popleft())
+        if self.responses._epoch is None:
+            # It knows nothing any more until the database tells it which epoch is over.
+            self.missed_before = self.written = (-1, 0)
 
     async def read(self, request: bytes, seen: Revision | None) -> Served:
         """Answer a call."""
@@ -154,17 +237,19 @@ class Worker:
             served = await self.responses.get(question, seen)
         return served
 
-    async def write(self) -> Written[Any]:
-        """Answer a write."""
-        written = await self._writer.write(Caller(MERCHANT, "somebody"), None, object, _nothing)
-        self.written = max(self.written, written.revision.number)
+    async def write(self, request_id: UUID) -> Written[Any]:
+        """Answer a write, or the repetition of one."""
+        key = RequestKey(request_id, "/write", b"")
+        written = await self._writer.write(Caller(MERCHANT, "somebody"), key, object, _nothing)
+        current = self.world.database.order(written.current.epoch, written.current.number)
+        self.written = max(self.written, current)
         return written
 
     def subscribe(self) -> None:
         """Hear of what is announced from now on."""
         self.inbox.clear()
         self.subscribed = True
-        self.missed_before = self.world.redis.known(MERCHANT, self.world.database.epoch)
+        self.missed_before = self.known_to_redis()
         self.responses.local.open()
 
     def lose_channel(self) -> None:
@@ -177,14 +262,21 @@ class Worker:
         self.responses.local.close()
 
     async def _compute(self) -> Computed:
-        await self.world.point(self, may_fail=False)
-        revision = self.world.database.revision
-        await self.world.point(self, may_fail=False)
-        return Computed(str(revision.number).encode(), revision, self.world.now + 86_400)
+        revision = await self.ask_database(lambda: self.world.database.revision, may_fail=False)
+        return Computed(str(revision).encode(), revision, self.world.now + 86_400)
 
     async def _read_revision(self, _: UUID) -> Revision:
-        await self.world.point(self, may_fail=False)
-        return self.world.database.revision
+        return await self.ask_database(lambda: self.world.database.revision, may_fail=False)
+
+    async def ask_database(self, operation: Callable[[], T], *, may_fail: bool) -> T:
+        """Have the database do something; the way there and back may be slow, or fail."""
+        try:
+            await self.world.point(self, may_fail=may_fail, of_database=True)
+            done = operation()
+            await self.world.point(self, may_fail=may_fail, of_database=True)
+        except Outage:
+            raise UnavailableError(Reason.DEPENDENCY_UNAVAILABLE, "gone") from None
+        return done
 
 
 class _Redis:
@@ -231,16 +323,10 @@ class _Writer:
         answer: type[T],
         work: Callable[[WriteTransaction], Awaitable[T]],
     ) -> Written[T]:
-        world = self._worker.world
-        try:
-            await world.point(self._worker, may_fail=True)
-            world.database.commits.append(world.now)
-            revision = world.database.revision
-            await world.point(self._worker, may_fail=True)
-        except Outage:
-            raise UnavailableError(Reason.DEPENDENCY_UNAVAILABLE, "gone") from None
-        nothing: Any = None
-        return Written(nothing, revision, current=revision)
+        world, request_id = self._worker.world, key.id if key else uuid4()
+        return await self._worker.ask_database(
+            lambda: world.database.commit(request_id, world.now), may_fail=True
+        )
 
 
 async def _nothing(_transaction: WriteTransaction) -> Any:

@@ -1,17 +1,19 @@
-"""No interleaving of readers, writers, losses, crashes and pauses serves what is not promised."""
+"""No order of reads, writes, losses, crashes, restores and pauses serves what is not promised."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import UnavailableError
+from domain.errors import FailedPreconditionError, UnavailableError
 from domain.model.merchant import Revision
+from domain.model.request import Written
 from server.answers import Served
-from tests.support.interleavings import LIFETIME, Point, Worker, World
+from tests.support.interleavings import LIFETIME, Order, Point, Worker, World
 
 REQUESTS = [b"one", b"two"]
 
@@ -22,8 +24,10 @@ class Read:
 
     task: "asyncio.Task[Served]"
     begun: float
-    seen: int
-    bound: int
+    epoch: str
+    """The epoch of the database when it began."""
+    seen: Revision | None
+    bound: Order
     """What was known when it began, to its worker or to Redis where that would be asked."""
 
 
@@ -34,7 +38,8 @@ class Explorer:
         self.world = World(workers=2)
         self.reads: list[Read] = []
         self.writes: list[asyncio.Task[object]] = []
-        self.seen = Revision("a", 0)
+        self.requests: list[UUID] = []
+        self.seen = self.lost = Revision("a", 0)
         self.forgotten = False
         """Whether something that nobody makes good has happened: only the lifetime bounds it."""
         self._draw = draw
@@ -60,8 +65,12 @@ class Explorer:
         if any(worker.inbox for worker in live):
             usual += [self.hear]
         rare = [self.leave, self.fail, self.retry, self.lose_channel, self.subscribe]
+        if self.requests:
+            rare += [self.repeat]
         if len(live) > 1:
-            rare += [self.flush, self.crash]
+            rare += [self.flush, self.crash, self.restore]
+        else:
+            rare += [self.restart] * 4
         return [*usual, *usual, *rare]
 
     def a_worker(self) -> Worker:
@@ -69,17 +78,26 @@ class Explorer:
         return live[self.choose(len(live))]
 
     async def read(self) -> None:
-        """Ask something; half of the callers have seen the newest answer to a write."""
+        """Ask something; some callers have seen the newest answer to a write, some a lost one."""
         worker = self.a_worker()
         request = REQUESTS[self.choose(len(REQUESTS))]
-        seen = self.seen if self.choose(2) else None
+        seen = [None, None, self.seen, self.seen, self.lost][self.choose(5)]
         bound = worker.bound(request)
         task = asyncio.create_task(worker.read(request, seen))
-        self.reads.append(Read(task, self.world.now, seen.number if seen else 0, bound))
+        epoch = self.world.database.current.name
+        self.reads.append(Read(task, self.world.now, epoch, seen, bound))
         await self.world.settle()
 
     async def write(self) -> None:
-        task: asyncio.Task[object] = asyncio.create_task(self.a_worker().write())
+        self.requests.append(UUID(int=len(self.requests)))
+        await self.send(self.requests[-1])
+
+    async def repeat(self) -> None:
+        """Send a request again that may have been answered, anywhere."""
+        await self.send(self.requests[self.choose(len(self.requests))])
+
+    async def send(self, request_id: UUID) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(self.a_worker().write(request_id))
         self.writes.append(task)
         await self.world.settle()
 
@@ -100,7 +118,7 @@ class Explorer:
     async def hear(self) -> None:
         for worker in self.world.workers:
             if worker.alive and worker.inbox:
-                worker.responses.hear(worker.inbox.popleft())
+                worker.hear()
                 return
 
     async def wait(self) -> None:
@@ -133,12 +151,25 @@ class Explorer:
         self.world.redis.flush()
         self.forgotten = True
         for worker in self.world.workers:
-            worker.missed_before = 0
+            worker.missed_before = (-1, 0)
         for read in self.reads:
-            read.bound = 0
+            read.bound = (-1, 0)
 
     async def crash(self) -> None:
         self.a_worker().alive = False
+        self.forgotten = True
+
+    async def restart(self) -> None:
+        """A worker that has crashed comes back."""
+        for worker in self.world.workers:
+            if not worker.alive:
+                self.world.restart(worker)
+
+    async def restore(self) -> None:
+        """The database is replaced by what it was before."""
+        await self.world.restore()
+        self.lost = self.seen
+        # Nobody is told: workers find out when they next ask the database.
         self.forgotten = True
 
     def live_points(self) -> list[Point]:
@@ -161,15 +192,25 @@ class Explorer:
                     self.note(write.result())
 
     def check_answer(self, read: Read) -> None:
-        number = int(read.task.result().body)
-        assert number >= read.seen, "older than the caller has seen"
-        assert number >= read.bound, "older than what was known"
-        assert self.world.database.age_of(number, read.begun) <= LIFETIME, "older than promised"
+        database = self.world.database
+        try:
+            told = Revision.parse(read.task.result().body.decode())
+        except FailedPreconditionError:
+            assert read.seen is not None
+            assert read.seen.epoch != database.current.name, "refused what the database has"
+            return
+        except UnavailableError:
+            assert read.epoch != database.current.name, "failed though nothing did"
+            return
+        assert read.seen is None or told.contains(read.seen), "older than the caller has seen"
+        assert database.order(told.epoch, told.number) >= read.bound, "older than what was known"
+        assert database.age_of(told, read.begun) <= LIFETIME, "older than promised"
 
     def note(self, written: object) -> None:
-        revision = getattr(written, "revision", None)
-        if revision is not None and revision.number > self.seen.number:
-            self.seen = revision
+        """Keep the newest revision that a client was told of."""
+        order = self.world.database.order
+        if isinstance(written, Written):
+            self.seen = max(self.seen, written.revision, key=lambda it: order(it.epoch, it.number))
 
     async def come_to_rest(self) -> None:
         """When nothing fails any more, everybody gets the newest answer."""
@@ -185,7 +226,7 @@ class Explorer:
             await self.world.run_out()
         for worker in live:
             while worker.inbox:
-                worker.responses.hear(worker.inbox.popleft())
+                worker.hear()
         if self.forgotten:
             self.world.now += LIFETIME
         self.check()
@@ -195,7 +236,7 @@ class Explorer:
                 task = asyncio.create_task(worker.read(request, None))
                 await self.world.settle()
                 await self.world.run_out()
-                assert int(task.result().body) == self.world.database.revision.number
+                assert task.result().body.decode() == str(self.world.database.revision)
         for left in asyncio.all_tasks() - {asyncio.current_task()}:
             left.cancel()
 
@@ -206,8 +247,8 @@ def test_nothing_staler_than_promised(data: st.DataObject) -> None:
     """Whatever happens in whichever order.
 
     No caller gets an answer older than what it has seen, or what its worker had heard when it
-    asked; no answer is out of date for longer than its lifetime; and when all come to rest, all
-    get the newest.
+    asked; no answer is out of date for longer than its lifetime; after a restore no revision of
+    before it is taken for one of after it; and when all come to rest, all get the newest.
     """
 
     async def explore() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import Reason, UnauthenticatedError
+from domain.errors import PatronError, Reason, UnauthenticatedError
 from domain.model.caller import Caller, Identity
 from patron.options.v1.options_pb2 import MethodPolicy
 from server.auth.tokens import TokenVerifier
@@ -114,3 +114,28 @@ async def test_a_known_token_waits_for_nothing(issuer: Issuer, verifier: Countin
     [caller] = callers
     assert caller.merchant_id == MERCHANT
     assert caller.deadline == pytest.approx(time.monotonic() + 5, abs=1)
+
+
+async def test_the_token_comes_first(issuer: Issuer, verifier: CountingVerifier) -> None:
+    """Who may not call is told so, whatever else is wrong with what they send."""
+    method: Any = SimpleNamespace(policy=MethodPolicy(scope="bills.read"), kind=Kind.UNARY)
+    call: Any = Auth(verifier).wrap(method, lambda _request, _context: None)  # type: ignore[arg-type,return-value]
+
+    async def reason(authorization: str) -> Reason:
+        metadata = (("authorization", authorization), ("patron-min-revision", "nonsense"))
+        context: Any = SimpleNamespace(
+            time_remaining=lambda: 5.0, invocation_metadata=lambda: metadata
+        )
+        with pytest.raises(PatronError) as refused:
+            await call("a request", context)
+        return refused.value.reason
+
+    assert await reason("") is Reason.TOKEN_MISSING
+    assert await reason("Bearer nonsense") is Reason.TOKEN_INVALID
+    assert (
+        await reason(f"Bearer {issuer.token(scopes=frozenset({'bills.write'}))}")
+        is Reason.SCOPE_MISSING
+    )
+    # A token that is known by now, too.
+    assert await reason(f"Bearer {issuer.token()}") is Reason.REVISION_UNKNOWN
+    assert await reason(f"Bearer {issuer.token()}") is Reason.REVISION_UNKNOWN

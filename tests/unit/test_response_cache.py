@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.errors import FailedPreconditionError, NotFoundError, Reason
 from domain.model.merchant import Revision
@@ -93,6 +94,16 @@ async def test_callers_of_a_revision_share_one_computation() -> None:
     assert bench.computed == 2
 
 
+async def test_callers_of_a_revision_that_nobody_has_reached_share_computations() -> None:
+    """However many send it, it is looked for twice at most: all who join the first, and again."""
+    bench = Bench()
+    callers = (bench.ask(seen=Revision("epoch", 9)) for _ in range(50))
+    refusals = await asyncio.gather(*callers, return_exceptions=True)
+
+    assert {type(refusal) for refusal in refusals} == {FailedPreconditionError}
+    assert bench.computed == 2
+
+
 async def test_an_answer_comes_from_memory_then_from_redis_then_from_its_handler() -> None:
     """Each tier has its lifetime, and the client is told what the answer reflects."""
     bench = Bench()
@@ -176,6 +187,51 @@ async def test_errors_are_not_kept() -> None:
     await bench.ask()
 
     assert bench.computed == 3
+
+
+async def test_what_nobody_waits_for_fails_with_one_line() -> None:
+    """An unexpected failure is logged when no caller is there to be told, and only then."""
+    bench = Bench()
+    bench.may_end.clear()
+    bench.error = ValueError("a secret")
+    with capture_logs() as logs:
+        callers = [asyncio.create_task(bench.ask()) for _ in range(3)]
+        await eventually(lambda: bench.computed)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        assert not logs
+        bench.may_end.set()
+        await bench.rest()
+    assert [each["log_level"] for each in logs] == ["error"]
+    assert "ValueError" in str(logs)
+    assert "a secret" not in str(logs)
+
+    with capture_logs() as logs:
+        told = await asyncio.gather(*(bench.ask() for _ in range(3)), return_exceptions=True)
+        bench.error = NotFoundError(Reason.BILL_NOT_FOUND, "no such bill")
+        leaving = asyncio.create_task(bench.ask())
+        await eventually(lambda: bench.computed == 3)
+        leaving.cancel()
+        await bench.rest()
+    assert [type(error) for error in told] == [ValueError] * 3
+    assert not logs
+
+
+async def test_an_early_refresh_that_fails_is_logged() -> None:
+    """Nobody waits for it, so nobody else would tell."""
+    bench = Bench()
+    bench.effort = 1.0
+    bench.valid_until = bench.now + 4
+    await bench.ask()
+    await bench.rest()
+    bench.chance = 0.99
+    bench.now += 1
+    bench.error = ValueError("unexpected")
+    with capture_logs() as logs:
+        await bench.ask()
+        await bench.rest()
+    assert [each["log_level"] for each in logs] == ["error"]
 
 
 @pytest.mark.parametrize("chance, refreshed", [(0.99, True), (0.0, False)])

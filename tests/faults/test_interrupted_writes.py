@@ -14,7 +14,7 @@ from domain.model.caller import Caller
 from domain.model.merchant import Revision
 from domain.ports import WriteTransaction
 from server.cache.writer import CacheInvalidatingWriter
-from server.storage.database import READ, Database
+from server.storage.database import Database
 from server.storage.writer import PostgresWriter
 from server.tasks import Background
 from tests.support.caches import EPOCH, cache
@@ -163,7 +163,7 @@ async def test_nothing_is_unknown_of_a_write_without_a_connection(
         writer = PostgresWriter(database, lambda: datetime.now(UTC))
         writing = CacheInvalidatingWriter(writer, running.invalidations, background)
         if lacks == "a free connection":
-            await stack.enter_async_context(database.transaction(caller, READ))
+            await stack.enter_async_context(database.transaction(caller))
         else:
             await proxy.cut()
             with pytest.raises(UnavailableError):

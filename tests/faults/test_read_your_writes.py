@@ -10,6 +10,7 @@ from uuid import uuid4
 import grpc
 import pytest
 
+from server.metrics.event_loop import sampled_lag
 from tests.support.chain_server import refusal
 from tests.support.contract import ROOT
 from tests.support.reports import report, sell, warm
@@ -18,6 +19,10 @@ from tests.support.workers import Stores, worker, worker_process
 
 BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """The upper bounds of the histogram, in milliseconds."""
+PROMISED = 0.1
+"""Within how many seconds others normally see a write."""
+QUIET = 0.02
+"""How many seconds late the event loop of a machine may be that is not busy otherwise."""
 
 
 async def alternate(writing: Service, reading: Service, times: int) -> int:
@@ -56,20 +61,24 @@ async def test_never_older_ten_thousand_times(stores: Stores) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_others_are_told_within_moments(stores: Stores) -> None:
-    """Without the revision a write is seen on the other worker soon; how soon, is written down."""
+    """Without the revision the other worker sees a write within moments; the times are written."""
     async with (
         worker(stores) as signer,
         worker_process(stores, signer) as (one, _),
         worker_process(stores, signer) as (other, _),
     ):
-        staleness = await measure(one, other, 2000)
-    told = json.dumps(distribution(staleness), indent=2, ensure_ascii=False)
+        lags: list[float] = []
+        async with sampled_lag(lags.append):
+            staleness = await measure(one, other, 2000)
+    figures = distribution(staleness) | {"event_loop_lag_p99_ms": round(1000 * p99(lags), 3)}
+    told = json.dumps(figures, indent=2, ensure_ascii=False)
     print(told)  # noqa: T201 - it is what the test is for
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     (build / "staleness.json").write_text(told + "\n")
-    # 100 ms are promised of a machine that is not as busy as one that runs tests.
-    assert p99(staleness) < 1
+    if p99(lags) >= QUIET:
+        pytest.skip(f"the machine is too busy for what is promised of a quiet one: {figures}")
+    assert p99(staleness) < PROMISED
 
 
 async def measure(writing: Service, reading: Service, times: int) -> list[float]:

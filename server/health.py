@@ -60,5 +60,11 @@ class Health:
         check = self._running.get(name)
         if check is None or check.done():
             check = self._running[name] = asyncio.ensure_future(self._checks[name]())
+            check.add_done_callback(_succeeded)  # Nobody may be waiting for it any more.
         done, _ = await asyncio.wait([check], timeout=_TIMEOUT)
-        return bool(done) and check.exception() is None
+        return bool(done) and _succeeded(check)
+
+
+def _succeeded(check: asyncio.Future[object]) -> bool:
+    """Return whether a check that has ended found its part well; its error is no news then."""
+    return not check.cancelled() and check.exception() is None

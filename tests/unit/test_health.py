@@ -1,6 +1,7 @@
 """Whether the server is well."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -45,3 +46,28 @@ async def test_a_part_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [report.well for report in reports] == [False, False, False]
     assert recovered.well
+
+
+async def test_a_failure_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that fails, or is cancelled, after its time is no error of the event loop's."""
+    monkeypatch.setattr(module, "_TIMEOUT", 0.05)
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    monkeypatch.setattr(loop, "call_exception_handler", complaints.append)
+    released = asyncio.Event()
+
+    async def fail_late() -> None:
+        await released.wait()
+        raise ConnectionError
+
+    async def be_cancelled_late() -> None:
+        await released.wait()
+        raise asyncio.CancelledError
+
+    health = Health(loop, needed={"one": fail_late, "other": be_cancelled_late}, helpful={})
+    assert await asyncio.to_thread(health) == HealthReport(False, {"one": False, "other": False})
+    released.set()
+    await asyncio.sleep(0.05)
+    del health
+    gc.collect()
+    assert not complaints

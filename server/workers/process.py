@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import time
@@ -95,9 +96,12 @@ class WorkerProcess:
         if self.ready is None:
             # ValueError: a line longer than any that tells of readiness.
             with suppress(TimeoutError, ValueError):
-                line = await asyncio.wait_for(self._output.readline(), patience)
-                self.ready = Ready.from_line(line)
-                self._ready_at = time.monotonic()
+                async with asyncio.timeout(patience):
+                    line = await self._output.readline()
+                    self.ready = Ready.from_line(line)
+                    self._ready_at = time.monotonic()
+                    if not line:  # It is ending by itself, with a status that says why.
+                        await self.wait_ended()
             if self.ready is None:
                 self._signal(signal.SIGKILL)
         return self.ready is not None
@@ -122,5 +126,7 @@ class WorkerProcess:
             await self.wait_ended()
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        # Not by the process object: it asks for the exit status first, which asyncio then misses.
+        if not self._ended.done():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)

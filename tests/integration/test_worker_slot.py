@@ -23,6 +23,10 @@ import os, signal, sys, time
 does = open(sys.argv[1]).read().split()
 if does[0] == "exit":
     sys.exit(int(does[1]))
+if does[0] == "close":
+    os.close(1)
+    time.sleep(0.2)
+    os._exit(int(does[1]))
 if does[0] == "ignore":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if does[0] == "babble":
@@ -105,14 +109,14 @@ async def test_a_worker_has_a_session_and_a_pipe(tmp_path: Path) -> None:
         assert await worker.wait_ended() == 0
 
 
-@pytest.mark.parametrize("status", [1, 2])
-async def test_a_reason_that_lasts_is_told_at_the_start(tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize("does", ["exit 1", "exit 2", "close 2"])
+async def test_a_reason_that_lasts_is_told_at_the_start(tmp_path: Path, does: str) -> None:
     """Before any worker was ready, one that refuses to start is not tried again."""
-    place = Place(tmp_path, does=f"exit {status}")
+    place = Place(tmp_path, does=does)
     async with place.kept() as keeping:
         with pytest.raises(WorkerCannotStart) as refused:
             await keeping
-        assert refused.value.status == status
+        assert refused.value.status == int(does.split()[1])
 
 
 @pytest.mark.parametrize("first", [f"exit {os.EX_TEMPFAIL}", "exit 143", "hang", "babble"])

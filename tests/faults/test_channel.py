@@ -3,6 +3,8 @@
 import asyncio
 from uuid import uuid4
 
+from structlog.testing import capture_logs
+
 from domain.model.merchant import Revision
 from tests.support.caches import EPOCH, cache, constant, is_hit
 from tests.support.chain_server import eventually
@@ -77,3 +79,17 @@ async def test_starts_while_redis_is_stopped(stores: Stores) -> None:
     with stores.valkey_stopped():
         async with asyncio.timeout(10), cache(stores.redis_url, patience=0.1) as running:
             assert (await running.responses.get(asked, None)).body == b"answer"
+
+
+async def test_a_long_outage_is_two_lines(stores: Stores) -> None:
+    """The log tells when the channel is lost and when it is back, not of the tries in between."""
+    with capture_logs() as logs:
+        async with proxied(stores.redis_url) as proxy, cache(proxy.url) as running:
+            local = running.responses.local
+            await proxy.cut()
+            await eventually(lambda: not local.is_open, timeout=5)
+            await asyncio.sleep(1)  # Five tries.
+            await proxy.open()
+            await eventually(lambda: local.is_open, timeout=5)
+    told = [line["event"] for line in logs if "channel" in line["event"]]
+    assert told == ["the channel of revisions is down", "the channel of revisions is up"]

@@ -379,6 +379,11 @@ class Settings:
         """Whether no variable says where a database is, so that it is the embedded one."""
         return not (self.database_url or self.database_owner_url or self.database_maintenance_url)
 
+    @property
+    def signs_tokens(self) -> bool:
+        """Whether tokens of the development key are accepted: no variable names other keys."""
+        return self.is_development and not (self.auth_jwks_file or self.auth_jwks_url)
+
     def require_keys(self) -> None:
         """Check that this is development, or that the keys to serve with are given.
 

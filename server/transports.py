@@ -55,7 +55,15 @@ def open_server(settings: Settings) -> tuple[grpc.aio.Server, int]:
             return server, server.add_insecure_port(address)
         return server, server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {address}: it is taken, or not of this machine") from error
+        raise OSError(
+            f"cannot listen on {address}: it is taken, or not of this machine: "
+            "choose another with --port or PATRON_PORT"
+        ) from error
+
+
+def check_transport(settings: Settings) -> None:
+    """Check what `open_server` needs of the settings, without a port; raises SettingsError too."""
+    _maker(settings.transport, with_tls=_credentials(settings) is not None)
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:

@@ -13,7 +13,7 @@ import click
 
 from server.cli import merchants
 from server.cli.standard_input import at_end_of_input
-from server.settings import Settings
+from server.settings import Settings, Transport
 
 if TYPE_CHECKING:
     from server.embedded import RunningServer
@@ -69,6 +69,7 @@ def serve(
         data_dir=data_dir, host=host, port=port, admin_port=admin_port, workers=workers
     )
     settings.require_keys()
+    _require_transport(settings)
     if until_stdin_closes:
         at_end_of_input(partial(os.kill, os.getpid(), signal.SIGTERM))
     from server.logs import configure_logging
@@ -80,6 +81,16 @@ def serve(
     except WorkerCannotStart as error:
         # The worker has told the reason.
         sys.exit(error.status)
+
+
+def _require_transport(settings: Settings) -> None:
+    """Check the transport and the files of TLS; raises SettingsError where they cannot be used."""
+    files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    # Without any there is nothing to check, and the supervisor stays smaller without gRPC.
+    if settings.transport is not Transport.AUTO or any(files):
+        from server.transports import check_transport
+
+        check_transport(settings)
 
 
 def _serve(settings: Settings) -> None:
@@ -124,8 +135,15 @@ def _serve(settings: Settings) -> None:
 
 def _start_databases(settings: Settings, stack: ExitStack) -> None:
     """Start what is embedded, for as long as the stack is open, with all that workers need."""
+    import structlog
+
     from server.embedded import EmbeddedPostgres, EmbeddedValkey
 
+    embedded = ["PostgreSQL"] * settings.embeds_database + ["Valkey"] * (settings.redis_url is None)
+    if embedded:
+        structlog.get_logger().info(
+            f"starting {' and '.join(embedded)}", data_dir=str(settings.data_dir.resolve())
+        )
     if settings.embeds_database:
         from server.storage.migrate import migrate
 
@@ -155,10 +173,14 @@ def _stop_seconds(settings: Settings) -> float:
 
 
 def _greet(settings: Settings, server: "RunningServer") -> None:
+    how = " with TLS" if settings.tls_cert_file else ""
+    click.echo(
+        f"Patron serves at {server.target}{how}; metrics and health are at http://{server.admin}."
+    )
+    if settings.is_development and not settings.signs_tokens:
+        click.echo("Tokens come from your own keys.")
     # The calls that the welcome tells to paste are plain.
-    if settings.is_development and settings.embeds_database and settings.tls_cert_file is None:
+    elif settings.signs_tokens and settings.embeds_database and not settings.tls_cert_file:
         from server.cli.welcome import welcome
 
         welcome(settings, server)
-    else:
-        click.echo(f"Patron serves at {server.target}.")

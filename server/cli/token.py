@@ -52,11 +52,18 @@ def token(
             )
     if not subject:
         raise click.BadParameter("It must not be empty.", param_hint="--subject")
+    settings = Settings.load(data_dir=data_dir)
     signed = tokens.sign(
-        Settings.load(data_dir=data_dir),
+        settings,
         merchant_id,
         subject=subject,
         scopes=list(scopes or known),
         lifetime=expires_in,
     )
+    if not settings.signs_tokens:
+        click.echo(
+            "Warning: a server with PATRON_AUTH_JWKS_FILE or PATRON_AUTH_JWKS_URL as here accepts "
+            "tokens of those keys alone, not this one.",
+            err=True,
+        )
     click.echo(signed)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _TOKEN_HOURS = 12
 
 _WELCOME = """\
-Patron serves at {target}; metrics and health are at http://{admin}.
 
 A first call, to paste into another terminal. The token is one of the demo merchant,
 {merchant}, for {hours} hours:
@@ -48,7 +47,7 @@ Ctrl-C stops the server.
 
 
 def welcome(settings: Settings, server: "RunningServer") -> None:
-    """Print where the server is, a token of the demo merchant and a first call to paste."""
+    """Print a token of the demo merchant and a first call to paste."""
     token = sign(
         settings,
         DEMO_MERCHANT_ID,
@@ -61,7 +60,6 @@ def welcome(settings: Settings, server: "RunningServer") -> None:
     click.echo(
         _WELCOME.format(
             target=server.target,
-            admin=server.admin,
             merchant=DEMO_MERCHANT_ID,
             hours=_TOKEN_HOURS,
             token=token,

@@ -31,7 +31,8 @@ def held_port(host: str, port: int) -> Iterator[int]:
                 number = holder.getsockname()[1]
         except OSError as error:
             raise OSError(
-                f"cannot listen on {host}:{port}: it is taken, or not of this machine"
+                f"cannot listen on {host}:{port}: it is taken, or not of this machine: "
+                "choose another with --port or PATRON_PORT"
             ) from error
         yield number
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from server.auth.development import DevelopmentKey
 from server.cli.merchants import DEMO_MERCHANT_ID
 from server.embedded import DataDirectory, RunningServer
+from tests.support.certificates import Authority
 from tests.support.command_line import (
     Running,
     databases,
@@ -122,10 +124,47 @@ def test_a_port_in_use_is_said_without_a_traceback(server: RunningServer, tmp_pa
     arguments = ("--data-dir", tmp_path / "data", "--port", port, "--admin-port", "0")
     outcome = patron("serve", *arguments)
     assert outcome.returncode == 1
-    told = f"Error: cannot listen on {server.target}: it is taken, or not of this machine"
-    assert outcome.stderr.splitlines()[-1] == told
+    told = f"Error: cannot listen on {server.target}: it is taken, or not of this machine: "
+    assert outcome.stderr.splitlines()[-1] == told + "choose another with --port or PATRON_PORT"
     assert "Traceback" not in outcome.stderr
     assert not databases(tmp_path / "data")
+
+
+def test_wrong_tls_is_said_before_anything_starts(tmp_path: Path) -> None:
+    """A key without its certificate is one line on stderr, and no database was started for it."""
+    key = tmp_path / "key.pem"
+    key.touch()
+    outcome = patron(*serve_on(tmp_path / "data"), variables={"PATRON_TLS_KEY_FILE": str(key)})
+    assert outcome.returncode == 2
+    told = "Error: PATRON_TLS_CERT_FILE is required with PATRON_TLS_KEY_FILE\n"
+    assert outcome.stderr == told
+    assert not (tmp_path / "data").exists()
+
+
+def test_with_tls_and_own_keys_only_addresses_are_told(tmp_path: Path) -> None:
+    """Neither a call without TLS nor a token that is not accepted is there to paste."""
+    chain, key = Authority().issue().write(tmp_path)
+    jwks = DevelopmentKey.open(tmp_path / "own").jwks_path
+    variables = {
+        "PATRON_TLS_CERT_FILE": str(chain),
+        "PATRON_TLS_KEY_FILE": str(key),
+        "PATRON_AUTH_JWKS_FILE": str(jwks),
+        "PATRON_AUTH_ALGORITHM": "EdDSA",
+    }
+    directory = tmp_path / "data"
+    with started(*serve_on(directory), variables=variables) as command:
+        server = command.serves(directory)
+        eventually(lambda: "own keys" in command.output)
+        assert command.output == (
+            f"Patron serves at {server.target} with TLS; metrics and health are at "
+            f"http://{server.admin}.\nTokens come from your own keys.\n"
+        )
+        assert "starting PostgreSQL and Valkey" in command.errors
+    told = patron("demo", "--data-dir", directory, variables=variables).stderr
+    assert told == "Error: the demo speaks without TLS: unset PATRON_TLS_CERT_FILE\n"
+    token = ("token", "--merchant", str(DEMO_MERCHANT_ID), "--data-dir", directory)
+    assert patron(*token, variables=variables).stderr.startswith("Warning: ")
+    assert not patron(*token).stderr
 
 
 def test_it_stops_cleanly_at_ctrl_c(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ async def worker_process(
 
     def target() -> str:
         assert running.process.poll() is None, running.errors
-        found = re.search(r"^Patron serves at ([\d.:]+)\.$", running.output, re.MULTILINE)
+        found = re.search(r"^Patron serves at ([\d.:]+);", running.output, re.MULTILINE)
         return found[1] if found else ""
 
     try:

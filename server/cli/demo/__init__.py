@@ -50,6 +50,8 @@ def demo(*, target: str | None, token: str | None, as_json: bool, data_dir: Path
 def _run_locally(settings: Settings) -> "tuple[Report, float]":
     from server.cli.demo.local_server import local_server
 
+    if settings.tls_cert_file is not None:
+        raise Failure("the demo speaks without TLS: unset PATRON_TLS_CERT_FILE")
     token = tokens.sign(
         settings,
         merchants.DEMO_MERCHANT_ID,

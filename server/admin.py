@@ -10,8 +10,6 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from server.health import word
-
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -25,6 +23,10 @@ class Report(Protocol):
     @property
     def well(self) -> bool:
         """Whether it can serve."""
+
+    @property
+    def status(self) -> str:
+        """How it is in a word, such as `ok`."""
 
     def details(self) -> Mapping[str, object]:
         """Return what `/healthz` tells beside that, as JSON takes it."""
@@ -101,7 +103,7 @@ class AdminServer:
             case "/healthz":
                 report = self._health()
                 status = "200 OK" if report.well else "503 Service Unavailable"
-                body = {"status": word(well=report.well), **report.details()}
+                body = {"status": report.status, **report.details()}
             case _:
                 status, body = "404 Not Found", {"status": "not found"}
         start_response(status, [("Content-Type", "application/json")])

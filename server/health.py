@@ -20,12 +20,17 @@ class HealthReport:
     parts: dict[str, bool]
     """Of each part behind it, whether it answers; not all of them are needed to serve."""
 
+    @property
+    def status(self) -> str:
+        """How it is in a word."""
+        return _word(well=self.well)
+
     def details(self) -> Mapping[str, object]:
-        """Return what is told beside whether all is well."""
-        return {"parts": {name: word(well=well) for name, well in self.parts.items()}}
+        """Return what is told beside the status."""
+        return {"parts": {name: _word(well=well) for name, well in self.parts.items()}}
 
 
-def word(*, well: bool) -> str:
+def _word(*, well: bool) -> str:
     """Return how health is told in a word."""
     return "ok" if well else "failing"
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from server.workers.fetch import fetch
 from server.workers.slot import WorkerStatus
 
+_DRAINING: Final = "draining"
 _PATIENCE: Final = 3.0
 """Longer than a worker waits for the parts behind it."""
 
@@ -20,12 +21,20 @@ class WorkersReport:
     """By its number, what each worker says of itself at its own `/healthz`."""
 
     @property
+    def status(self) -> str:
+        """How they are in a word."""
+        if self.well:
+            return "ok"
+        draining = any(worker["status"] == _DRAINING for worker in self.workers.values())
+        return _DRAINING if draining else "failing"
+
+    @property
     def well(self) -> bool:
         """Whether at least one of them can serve."""
         return any(worker["status"] == "ok" for worker in self.workers.values())
 
     def details(self) -> Mapping[str, object]:
-        """Return what is told beside whether all is well."""
+        """Return what is told beside the status."""
         return {"workers": self.workers}
 
 
@@ -38,6 +47,8 @@ def workers_health(workers: Sequence[WorkerStatus]) -> WorkersReport:
 
 
 def _said(worker: WorkerStatus, answer: str | None) -> Mapping[str, Any]:
+    if worker.draining:
+        return {"status": _DRAINING}
     if not worker.ready:
         return {"status": "not ready"}
     if answer is None:

@@ -33,6 +33,8 @@ class WorkerStatus:
     """Where its own metrics and health are, once it has served."""
     restarts: int
     """How often a process that ended by itself has been replaced."""
+    draining: bool = False
+    """Whether it was told to stop."""
 
 
 class WorkerCannotStart(Exception):
@@ -79,6 +81,7 @@ class WorkerSlot:
             ready=worker is not None and ready is not None and not worker.draining,
             admin=ready.admin if ready else None,
             restarts=self._restarts,
+            draining=worker is not None and worker.draining,
         )
 
     async def keep(self) -> NoReturn:

@@ -96,8 +96,21 @@ def test_one_well_worker_is_enough(workers: list[WorkerStatus]) -> None:
             "4": {"status": "not ready"},
         }
     }
+    assert report.status == "ok"
     assert not workers_health(workers[1:]).well
+    assert workers_health(workers[1:]).status == "failing"
     assert not workers_health([]).well
+
+
+def test_a_server_that_stops_is_draining() -> None:
+    """Workers that were told to stop are no failure, though nobody shall call them."""
+    stopping = WorkerStatus(
+        0, os.getpid(), ready=False, admin="127.0.0.1:1", restarts=0, draining=True
+    )
+    report = workers_health([stopping])
+    assert not report.well
+    assert report.status == "draining"
+    assert report.details() == {"workers": {"0": {"status": "draining"}}}
 
 
 def test_a_worker_that_hangs_is_not_waited_for() -> None:

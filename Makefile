@@ -25,6 +25,7 @@ setup: $(READY)  ## install Patron and its tools in .venv, if anything changed
 # Without dependencies: all of them are in the list, and pip would look for newer ones of those with an extra.
 $(READY): requirements/dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo 'Installing in .venv: about a minute'
 	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -139,7 +139,7 @@ def _revision(text: str) -> Revision:
 
 def _token_missing() -> UnauthenticatedError:
     return UnauthenticatedError(
-        Reason.TOKEN_MISSING, "send a bearer token in the metadata `authorization`"
+        Reason.TOKEN_MISSING, "send `Bearer <token>` in the metadata `authorization`"
     )
 
 

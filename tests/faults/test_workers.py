@@ -305,5 +305,5 @@ def test_a_database_that_is_not_there_yet_is_waited_for(ground: Ground, tmp_path
     variables = {**ground.variables, "PATRON_AUTH_JWKS_FILE": str(broken)}
     with started(*serve_on(tmp_path), variables=variables) as running:
         assert running.process.wait(60) == 2
-        assert "PATRON_AUTH_JWKS_FILE names a file that cannot be used" in running.errors
+        assert "PATRON_AUTH_JWKS_FILE names keys that cannot be used" in running.errors
         assert "Traceback" not in running.errors

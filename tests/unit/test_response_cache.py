@@ -1,6 +1,8 @@
 """What the cache of answers keeps, for how long, and how often it computes."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,6 +20,11 @@ from tests.support.shared_cache import SimulatedSharedCache
 MERCHANT = UUID(int=1)
 LIFETIME = 300.0
 LOCAL_LIFETIME = 5.0
+
+
+def errors_of(logs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the lines that tell of errors; other parts of the process may log what they do."""
+    return [line for line in logs if line["log_level"] == "error"]
 
 
 class Bench:
@@ -200,10 +207,10 @@ async def test_what_nobody_waits_for_fails_with_one_line() -> None:
         for caller in callers:
             caller.cancel()
         await asyncio.gather(*callers, return_exceptions=True)
-        assert not logs
+        assert not errors_of(logs)
         bench.may_end.set()
         await bench.rest()
-    assert [each["log_level"] for each in logs] == ["error"]
+    assert len(errors_of(logs)) == 1
     assert "ValueError" in str(logs)
     assert "a secret" not in str(logs)
 
@@ -215,7 +222,7 @@ async def test_what_nobody_waits_for_fails_with_one_line() -> None:
         leaving.cancel()
         await bench.rest()
     assert [type(error) for error in told] == [ValueError] * 3
-    assert not logs
+    assert not errors_of(logs)
 
 
 async def test_an_early_refresh_that_fails_is_logged() -> None:
@@ -231,7 +238,7 @@ async def test_an_early_refresh_that_fails_is_logged() -> None:
     with capture_logs() as logs:
         await bench.ask()
         await bench.rest()
-    assert [each["log_level"] for each in logs] == ["error"]
+    assert len(errors_of(logs)) == 1
 
 
 @pytest.mark.parametrize("chance, refreshed", [(0.99, True), (0.0, False)])

@@ -42,7 +42,7 @@ demo: setup  ## import real purchases and show the analytics (ARGS: options of `
 # First everything, on the default transport; then what calls the service once more, on the other one.
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
 	$(PYTEST) --cov --cov-report=term $(ARGS)
-	$(if $(ARGS),,$(PYTEST) tests/e2e --transport grpcio --ignore tests/e2e/test_histories.py)
+	$(if $(ARGS),,HISTORIES=25 $(PYTEST) tests/e2e --transport grpcio)
 
 faults: setup  ## break and attack every part of a running service, the slow cases too (ARGS: options of pytest)
 	$(BIN)/pytest -m fault --timeout 300 $(ARGS)

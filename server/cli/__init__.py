@@ -47,5 +47,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, demo, worker, demo, merchant, token, db):
+for _command in (serve, worker, demo, merchant, token, db):
     main.add_command(_command)

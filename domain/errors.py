@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     REQUEST_ID_REUSED = enum.auto()
     CUSTOMER_NOT_FOUND = enum.auto()
     BILL_NOT_FOUND = enum.auto()
+    FEATURE_NOT_FOUND = enum.auto()
     CUSTOMER_ALREADY_EXISTS = enum.auto()
     BILL_ALREADY_EXISTS = enum.auto()
     PAYMENT_ALREADY_EXISTS = enum.auto()
@@ -52,6 +53,7 @@ class Reason(enum.StrEnum):
     MESSAGE_TOO_LARGE = enum.auto()
     RATE_LIMITED = enum.auto()
     REVISION_UNKNOWN = enum.auto()
+    FEATURE_DISABLED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)

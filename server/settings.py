@@ -323,6 +323,68 @@ class Settings:
         "20",
         meaning="How many bulk transfers a second a merchant may begin.",
     )
+    unleash_url: str | None = _var(
+        _url("https", "http"),
+        None,
+        meaning="The API of the Unleash that decides who has a feature, such as "
+        "http://localhost:4242/api. Unset: the flags file decides.",
+    )
+    unleash_token: str | None = _var(
+        str, None, meaning="A client token of Unleash; it also says which environment counts."
+    )
+    unleash_admin_token: str | None = _var(
+        str, None, meaning="An admin token of Unleash, for `patron rollout`."
+    )
+    unleash_project: str = _var(
+        str, "default", meaning="The project of the flags in Unleash, for `patron rollout`."
+    )
+    unleash_environment: str = _var(
+        str,
+        "production",
+        meaning="The environment of Unleash in which `patron rollout` moves.",
+    )
+    flags_refresh_seconds: int = _var(
+        _integer(1, 3600), "15", meaning="How often a worker asks Unleash for changes, in seconds."
+    )
+    flags_file: Path | None = _var(
+        _file,
+        None,
+        meaning="Who has which feature while PATRON_UNLEASH_URL is unset, as Unleash's client API "
+        "tells it; `patron flags export` writes such a file. Unset: Patron's own, everything on.",
+    )
+    flags_bootstrap_file: Path | None = _var(
+        _file,
+        None,
+        meaning="What holds while Unleash has never been reached; a file like PATRON_FLAGS_FILE. "
+        "Unset: every feature is off until then.",
+    )
+    rollout_flag: str = _var(
+        str,
+        "customer-analytics",
+        meaning="The flag whose arms, treatment and control, are told apart in the metrics of the "
+        "methods that no flag gates.",
+    )
+    rollouts_dir: Path | None = _var(
+        Path,
+        None,
+        meaning="The directory of the rollout files, each named after its flag. Unset: those that "
+        "come with Patron.",
+    )
+    rollout_admin_host: str = _var(
+        str,
+        "127.0.0.1",
+        meaning="The address on which `patron rollout run` serves /metrics, /healthz and "
+        "/rollouts.",
+    )
+    rollout_admin_port: int = _var(
+        _integer(0, _HIGHEST_PORT), "9465", meaning="The port of the same; 0: any free one."
+    )
+    prometheus_url: str | None = _var(
+        _url("https", "http"),
+        None,
+        meaning="The Prometheus that has this service's metrics, for `patron rollout` and for "
+        "/rollouts.",
+    )
     slow_call_seconds: float = _var(
         _seconds(lowest=0, highest=3600),
         "1",

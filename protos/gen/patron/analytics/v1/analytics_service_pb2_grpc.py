@@ -28,6 +28,7 @@ if _version_not_supported:
 class AnalyticsServiceStub:
     """Reports on the bills of the calling merchant. The merchant is the one of the bearer token; nothing
     of another merchant is in any figure. The cost of an answer does not grow with the number of bills.
+    Only merchants that have the feature `customer-analytics` may call it; GetFeatures says whether one has.
     """
 
     def __init__(self, channel):
@@ -56,6 +57,7 @@ class AnalyticsServiceStub:
 class AnalyticsServiceServicer:
     """Reports on the bills of the calling merchant. The merchant is the one of the bearer token; nothing
     of another merchant is in any figure. The cost of an answer does not grow with the number of bills.
+    Only merchants that have the feature `customer-analytics` may call it; GetFeatures says whether one has.
     """
 
     def GetSummary(self, request, context):
@@ -108,6 +110,7 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
 class AnalyticsService:
     """Reports on the bills of the calling merchant. The merchant is the one of the bearer token; nothing
     of another merchant is in any figure. The cost of an answer does not grow with the number of bills.
+    Only merchants that have the feature `customer-analytics` may call it; GetFeatures says whether one has.
     """
 
     @staticmethod

@@ -15,6 +15,7 @@ GRPC_VERSION: str
 class AnalyticsServiceStub:
     """Reports on the bills of the calling merchant. The merchant is the one of the bearer token; nothing
     of another merchant is in any figure. The cost of an answer does not grow with the number of bills.
+    Only merchants that have the feature `customer-analytics` may call it; GetFeatures says whether one has.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -28,6 +29,7 @@ class AnalyticsServiceStub:
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reports on the bills of the calling merchant. The merchant is the one of the bearer token; nothing
     of another merchant is in any figure. The cost of an answer does not grow with the number of bills.
+    Only merchants that have the feature `customer-analytics` may call it; GetFeatures says whether one has.
     """
 
     @_abc_1.abstractmethod

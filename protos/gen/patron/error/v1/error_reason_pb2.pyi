@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[NOT_FOUND] The merchant has no customer of this id."""
     ERROR_REASON_BILL_NOT_FOUND: _ErrorReason.ValueType  # 31
     """[NOT_FOUND] The merchant has no bill of this id."""
+    ERROR_REASON_FEATURE_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """[NOT_FOUND] There is no feature of this name."""
     ERROR_REASON_CUSTOMER_ALREADY_EXISTS: _ErrorReason.ValueType  # 40
     """[ALREADY_EXISTS] The id belongs to a customer that was created by another request."""
     ERROR_REASON_BILL_ALREADY_EXISTS: _ErrorReason.ValueType  # 41
@@ -101,6 +103,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REVISION_UNKNOWN: _ErrorReason.ValueType  # 70
     """[FAILED_PRECONDITION] The revision in `patron-min-revision` is not one that this database has
     reached: it is of another database, or of before a restore. Forget it and read without it.
+    """
+    ERROR_REASON_FEATURE_DISABLED: _ErrorReason.ValueType  # 71
+    """[FAILED_PRECONDITION] The merchant does not have the feature that the method belongs to; metadata:
+    `feature`. GetFeatures says which features it has.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -163,6 +169,8 @@ ERROR_REASON_CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 30
 """[NOT_FOUND] The merchant has no customer of this id."""
 ERROR_REASON_BILL_NOT_FOUND: ErrorReason.ValueType  # 31
 """[NOT_FOUND] The merchant has no bill of this id."""
+ERROR_REASON_FEATURE_NOT_FOUND: ErrorReason.ValueType  # 32
+"""[NOT_FOUND] There is no feature of this name."""
 ERROR_REASON_CUSTOMER_ALREADY_EXISTS: ErrorReason.ValueType  # 40
 """[ALREADY_EXISTS] The id belongs to a customer that was created by another request."""
 ERROR_REASON_BILL_ALREADY_EXISTS: ErrorReason.ValueType  # 41
@@ -188,5 +196,9 @@ next one passes, `QuotaFailure` which budget it was.
 ERROR_REASON_REVISION_UNKNOWN: ErrorReason.ValueType  # 70
 """[FAILED_PRECONDITION] The revision in `patron-min-revision` is not one that this database has
 reached: it is of another database, or of before a restore. Forget it and read without it.
+"""
+ERROR_REASON_FEATURE_DISABLED: ErrorReason.ValueType  # 71
+"""[FAILED_PRECONDITION] The merchant does not have the feature that the method belongs to; metadata:
+`feature`. GetFeatures says which features it has.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,1 @@
+"""Who has a feature: what every request asks."""

@@ -1,0 +1,1 @@
+"""How a feature reaches all merchants: phase by phase, guarded."""

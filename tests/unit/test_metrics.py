@@ -64,7 +64,7 @@ async def test_counts_every_end_once() -> None:
             raise grpc.aio.AbortError
         return b""
 
-    measured = Metrics(registry).wrap(GET_BILL, call)
+    measured = Metrics(registry, watched="reports").wrap(GET_BILL, call)
     contexts: list[Any] = [SimpleNamespace(code=lambda end=end: end) for end in ends]
     calls = [measured(end, context) for end, context in zip(ends, contexts, strict=True)]
     await asyncio.gather(*calls, return_exceptions=True)
@@ -82,7 +82,7 @@ def test_shows_faults_before_they_happen() -> None:
     async def call(_request: object, _context: object) -> bytes:
         return b""
 
-    Metrics(registry).wrap(GET_BILL, call)
+    Metrics(registry, watched="reports").wrap(GET_BILL, call)
 
     shown = {
         sample.labels["grpc_code"]: sample.value
@@ -101,7 +101,7 @@ def test_buckets_hold_the_objectives() -> None:
     async def call(_request: object, _context: object) -> bytes:
         return b""
 
-    Metrics(registry).wrap(GET_BILL, call)
+    Metrics(registry, watched="reports").wrap(GET_BILL, call)
 
     shown = generate_latest(registry).decode()
     assert 'le="0.05"' in shown

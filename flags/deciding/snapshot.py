@@ -15,7 +15,7 @@ _GRADUAL: Final = "flexibleRollout"
 
 
 class FlagsUnusable(Exception):
-    """What should hold the flags does not; the message says why, after the name of what it is."""
+    """There are no flags where they should be; the message is a sentence whose subject is that."""
 
 
 class _Strategy(msgspec.Struct):
@@ -81,13 +81,13 @@ class Snapshot:
             told = json.loads(text)
             flags = msgspec.convert(told, _Flags).features
         except (ValueError, RecursionError) as error:
-            raise FlagsUnusable(f"is not what Unleash's client API tells: {error}") from None
+            raise FlagsUnusable(f"tells no flags: {error}") from None
         for feature in told["features"]:
             # Nobody listens to impressions, and they would crowd out the events of new flags.
             feature["impressionData"] = False
         told = json.dumps(told)
         if not _is_taken(told, flags):
-            raise FlagsUnusable("has flags that the engine does not take")
+            raise FlagsUnusable("tells flags that the engine does not take")
         return cls(told, {flag.name: flag for flag in flags})
 
     @classmethod

@@ -34,7 +34,7 @@ class Metrics(Interceptor, Collector):
     everywhere: ClassVar[bool] = True
 
     def __init__(self, registry: CollectorRegistry, *, watched: str) -> None:
-        """Count calls; `watched` is the feature by whose arms methods without one are told apart."""
+        """Count calls; `watched` has the arms by which methods without a feature are told apart."""
         self._watched = watched
         self._calls: dict[str, _Calls] = {}
         registry.register(self)

@@ -92,7 +92,7 @@ async def test_counts_every_end_once() -> None:
     ids=lambda value: value.name if isinstance(value, Method) else "",
 )
 async def test_arms(method: Method, arms: set[tuple[str, str]]) -> None:
-    """What ended is told apart by the arm of the call; each is there, as zero, before it happens."""
+    """Ends are told apart by the arm of the call; each is there, as zero, before it happens."""
     registry = CollectorRegistry()
 
     async def call(request: Arm | None, _context: object) -> bytes:

@@ -129,10 +129,10 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
         stack.push_async_callback(asyncio.to_thread, close_sentry)
         verifier, keys = await stack.enter_async_context(token_verifier(settings))
         show_keys(readings, keys)
+        features = await _features(settings, number, readings, stack)
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)
-        features = await _features(settings, number, readings, stack)
         patience = settings.redis_timeout_seconds
         redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         background = Background()

@@ -70,6 +70,8 @@ def test_a_token_is_all_that_is_printed(tmp_path: Path) -> None:
         "bills.write",
         "customers.read",
         "customers.write",
+        "features.read",
+        "features.write",
     }
 
 

@@ -58,8 +58,8 @@ class State:
     phase: int
     """The index of the phase in the plan; -1: nobody is let in."""
     percent: int
-    """The share that the controller, or one of its commands, set last: another one in Unleash is a
-    person's."""
+    """The share that the controller or one of its commands set last, or found when it stood back:
+    another one in Unleash is a person's change."""
     started_at: float
     """When the rollout began, in seconds since the epoch."""
     phase_since: float

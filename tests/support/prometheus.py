@@ -58,6 +58,13 @@ class Prometheus:
             )
         self._wait()
 
+    def wait_for_targets(self, count: int) -> None:
+        """Wait until it has scraped so many; it begins with that about five seconds after start."""
+        deadline = time.monotonic() + 30
+        while self._targets_up() < count:
+            assert time.monotonic() < deadline, (self._folder / "log").read_text()
+            time.sleep(0.1)
+
     def stop(self) -> None:
         """Stop it, as it should be; what it has scraped stays."""
         if self._process is not None:
@@ -68,6 +75,10 @@ class Prometheus:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def _targets_up(self) -> int:
+        answer = urllib3.request("GET", f"{self.url}/api/v1/query?query=sum(up)").json()
+        return sum(int(series["value"][1]) for series in answer["data"]["result"])
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 30

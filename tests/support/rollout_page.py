@@ -107,20 +107,22 @@ def state(outcome: Outcome = Outcome.HOLD, **changes: Any) -> State:
 
 
 def series(*, errors: float = 0.0) -> dict[str, Any]:
-    """Return six hours of both arms; `errors` is the treatment's rate in the last one."""
+    """Return six hours; `errors` is the error rate of the feature's calls in the last one."""
     times = [NOW - 6 * HOUR + 180 * i for i in range(121)]
 
     def wave(base: float, phase: float) -> list[list[float | None]]:
         return [[at, base * (1 + 0.2 * math.sin(at / 1500 + phase))] for at in times]
 
-    treatment = [[at, errors if at > NOW - HOUR else 0.0002] for at in times]
+    feature = [[at, errors if at > NOW - HOUR else 0.0001] for at in times]
+    other = [[at, 0.0002] for at in times]
     control = [[at, None if i % 40 == 20 else 0.00022] for i, at in enumerate(times)]
     return {
         "since": times[0],
         "until": times[-1],
+        "step": 180.0,
         "note": None,
-        "error_rate": {"treatment": treatment, "control": control},
-        "slow": {"treatment": wave(0.19, 0), "control": wave(0.17, 1)},
+        "error_rate": {"feature": feature, "treatment": other, "control": control},
+        "slow": {"feature": wave(0.21, 2), "treatment": wave(0.19, 0), "control": wave(0.17, 1)},
     }
 
 
@@ -135,7 +137,7 @@ def document(
         "time_left": 19 * HOUR + 720,
         "series": over_time or series(),
     }
-    return {"now": NOW, "problem": problem, "rollouts": [] if problem else [rollout]}
+    return {"now": NOW, "as_of": NOW, "problem": problem, "notes": [], "rollouts": [rollout]}
 
 
 @dataclass

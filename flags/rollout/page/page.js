@@ -6,9 +6,9 @@ const PATIENCE = 10000; // ... and for how long one may take.
 const SIGNS = { PASS: "✓", FAIL: "✕", HOLD: "‖", "NOT JUDGED": "–" };
 const TONES = { PASS: "pass", FAIL: "fail", HOLD: "hold", "NOT JUDGED": "idle" };
 const LINES = {
-  treatment: "with the feature",
-  control: "without it",
-  feature: "the feature's own calls",
+  feature: "the feature's calls",
+  treatment: "other calls, treatment",
+  control: "other calls, control",
 };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -49,7 +49,7 @@ function percent(rate) {
 }
 
 function seconds(value) {
-  return value < 1 ? `${number(value * 1000)} ms` : `${number(value)} s`;
+  return value > 0 && value < 1 ? `${number(value * 1000)} ms` : `${number(value)} s`;
 }
 
 function duration(length) {
@@ -231,6 +231,14 @@ function banners(rollout) {
       ),
     );
   }
+  if (state.moving_from !== null)
+    all.push(
+      banner(
+        "hold",
+        "On the way.",
+        `From ${state.moving_from} % to ${state.percent} %: Unleash has not confirmed it yet.`,
+      ),
+    );
   if (state.look?.problem) all.push(banner("fail", "A metric cannot be read.", state.look.problem));
   return all;
 }
@@ -245,7 +253,9 @@ function timeline(rollout) {
     const share = `${phase.percent} %`;
     if (index < reached) return step("past", "✓", "passed", share, enteredAt(state, phase));
     if (index === reached) return step("now", ...here, share, current(rollout, phase, ended));
-    const word = ended ? "not reached" : index === reached + 1 ? "next" : "later";
+    const back = ended && enteredAt(state, phase).length > 0;
+    const coming = index === reached + 1 ? "next" : "later";
+    const word = back ? "rolled back from here" : ended ? "not reached" : coming;
     return step("next", "○", word, share, [`at least ${duration(phase.at_least)}`]);
   });
   if (nobody) steps.unshift(step("now", ...here, `${state.percent} %`, sinceThen(state)));
@@ -504,6 +514,7 @@ function chart(name, lines, limit, tell, { series, state }) {
       read,
       since: series.since,
       until: series.until,
+      step: series.step,
       moves: state.history,
     });
   return h(
@@ -530,7 +541,7 @@ function nearest(points, at) {
   );
 }
 
-function draw(picture, { lines, limit, tell, read, since, until: end, moves }) {
+function draw(picture, { lines, limit, tell, read, since, until: end, step, moves }) {
   const [width, height] = [picture.clientWidth, picture.clientHeight];
   if (!width) return;
   const [top, right, bottom, start] = [18, 8, 22, 52];
@@ -540,7 +551,7 @@ function draw(picture, { lines, limit, tell, read, since, until: end, moves }) {
       .flat()
       .map((point) => point[1] ?? 0),
   );
-  const far = highest > 0 && limit > 8 * highest; // The limit would press the lines flat.
+  const far = highest > 0 && limit > 5 * highest; // The limit would press the lines flat.
   const ticks = scale(far ? highest * 1.25 : Math.max(highest, limit) * 1.1);
   const x = (at) => start + ((at - since) / Math.max(end - since, 1e-9)) * (width - start - right);
   const y = (value) => height - bottom - (value / ticks.at(-1)) * (height - top - bottom);
@@ -589,7 +600,7 @@ function draw(picture, { lines, limit, tell, read, since, until: end, moves }) {
       ),
     );
   }
-  for (const [arm, points] of Object.entries(lines)) parts.push(...trace(arm, points, x, y));
+  for (const [arm, points] of Object.entries(lines)) parts.push(...trace(arm, points, x, y, step));
   const cursor = s("line", { class: "cursor", y1: top, y2: height - bottom, visibility: "hidden" });
   picture.replaceChildren(...parts, cursor);
   picture.onpointermove = (event) => {
@@ -605,11 +616,13 @@ function draw(picture, { lines, limit, tell, read, since, until: end, moves }) {
 }
 
 // One line with gaps where nothing is known; what stands alone between gaps is a dot.
-function trace(arm, points, x, y) {
+function trace(arm, points, x, y, step) {
   const runs = [[]];
+  let before = -Infinity;
   for (const [at, value] of points) {
-    if (value === null) runs.push([]);
-    else runs.at(-1).push([x(at), y(value)]);
+    if (value === null || at - before > 1.5 * step) runs.push([]);
+    if (value !== null) runs.at(-1).push([x(at), y(value)]);
+    before = at;
   }
   const path = runs
     .filter((run) => run.length > 1)
@@ -657,6 +670,7 @@ function show(data) {
   const focused =
     main.contains(document.activeElement) && document.activeElement.closest("details");
   const focusedKey = focused && key(focused);
+  byId("notes").replaceChildren(...data.notes.map((note) => banner("hold", "Note.", note)));
   main.replaceChildren(...data.rollouts.map(section));
   if (!data.rollouts.length && !data.problem)
     main.append(h("p", { class: "card" }, "There is no rollout file."));
@@ -681,10 +695,10 @@ function drawAll() {
 }
 
 // What the page is made anew for: all but the passing of time that an element follows.
-function essence({ rollouts }) {
+function essence({ notes, rollouts }) {
   const facts = rollouts.map(({ now: at, time_left: rest, ...rollout }) => rollout);
   const turns = rollouts.map((rollout) => [verdictOf(rollout).word, until(rollout) > now()]);
-  return JSON.stringify([facts, turns]);
+  return JSON.stringify([notes, facts, turns]);
 }
 
 function tick() {
@@ -693,20 +707,17 @@ function tick() {
     drawn = essence(shown);
     show(shown);
   }
-  const freshness = byId("freshness");
-  const problem = byId("problem");
-  const age = answered === null ? null : here() - answered;
-  const late = trouble === null && age !== null && age * 1000 > POLL + PATIENCE;
-  const text = late ? "The server has not answered for a while." : trouble;
-  freshness.dataset.state = text ? "offline" : answered === null ? "waiting" : "live";
-  if (answered !== null) {
-    freshness.textContent = text
-      ? `Not live: as of ${clock(answered + offset, true)}, ${duration(age)} ago`
-      : `Live, as of ${clock(answered + offset, true)}`;
-  } else if (text) freshness.textContent = "Not live";
-  problem.hidden = !text;
-  const told = text && `${text} ${shown ? "What you see may be old." : ""}`;
-  if (text && problem.textContent !== told) problem.textContent = told;
+  const known = answered !== null;
+  const age = known ? here() - answered : 0;
+  const asOf = known ? `, as of ${clock(answered + offset, true)}` : "";
+  const told = trouble && known ? `${trouble} What you see is old.` : (trouble ?? "");
+  byId("freshness").dataset.state = trouble ? "offline" : known ? "live" : "waiting";
+  byId("freshness").textContent = trouble
+    ? `Not live${asOf}${known ? `, ${duration(age)} ago` : ""}`
+    : `Live${asOf}`;
+  // An alert is read out when it changes.
+  if (byId("problem").textContent !== told) byId("problem").textContent = told;
+  byId("problem").hidden = !trouble;
 }
 
 async function poll() {
@@ -727,9 +738,9 @@ async function poll() {
 function take(data) {
   trouble = data.problem;
   // The last that is known is better than nothing, as long as it says how old it is.
-  if (trouble && shown) return;
+  if (data.as_of === null && shown) return;
   offset = data.now - here();
-  if (!trouble) answered = here();
+  if (data.as_of !== null) answered = data.as_of - offset;
   shown = data;
 }
 

@@ -210,7 +210,9 @@ class Settings:
         _integer(1, 100_000), "256", meaning="How many streams a worker has open at most."
     )
     admin_host: str = _var(
-        str, "127.0.0.1", meaning="The address on which /metrics, /healthz and /rollouts are served."
+        str,
+        "127.0.0.1",
+        meaning="The address on which /metrics, /healthz and /rollouts are served.",
     )
     admin_port: int = _var(
         _integer(0, _HIGHEST_PORT),

@@ -21,7 +21,8 @@ from server.health import HealthReport
 
 HOUR = 3600.0
 NOW = 1_764_000_000.0
-PLAN = load_plan(Path(__file__).parents[2] / "flags/rollouts/customer-analytics.yaml")
+PLANS = Path(__file__).parents[2] / "flags/rollouts"
+PLAN = load_plan(PLANS / "customer-analytics.yaml")
 
 
 def finding(criterion: str, outcome: Outcome, value: float | None, **changes: Any) -> Finding:
@@ -55,9 +56,7 @@ def findings(*, error_rate: Outcome = Outcome.HOLD) -> tuple[Finding, ...]:
             limit=2.0,
             explanation="At most 0.25 s, as surely as asked",
         ),
-        finding(
-            "error rate", Outcome.PASS, 1.04, **relative, explanation="0.021 % against 0.02 %"
-        ),
+        finding("error rate", Outcome.PASS, 1.04, **relative, explanation="0.021 % against 0.02 %"),
         finding("p95", Outcome.PASS, 0.98, **relative, explanation="51 ms against 52 ms"),
         finding(
             "new kinds of errors",
@@ -134,7 +133,7 @@ def document(
         "plan": msgspec.to_builtins(PLAN),
         "state": msgspec.to_builtins(shown),
         "now": NOW,
-        "time_left": 19 * HOUR + 720,
+        "time_left": 18.9 * HOUR,
         "series": over_time or series(),
     }
     return {"now": NOW, "as_of": NOW, "problem": problem, "notes": [], "rollouts": [rollout]}

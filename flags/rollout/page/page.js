@@ -94,8 +94,13 @@ const left = (until) => telling(() => duration(until - now()));
 
 function isOld({ plan, state }) {
   const active = state.status === "running" || state.status === "paused";
-  const since = state.look?.at ?? state.phase_since;
+  const since = Math.max(state.look?.at ?? 0, state.phase_since);
   return active && now() - since > 2 * plan.look_every + 30;
+}
+
+// Whether the last look was at the phase before this one.
+function isOfBefore({ status, look, phase_since: since }) {
+  return look !== null && look.at <= since && (status === "running" || status === "paused");
 }
 
 function lastMove(state) {
@@ -131,8 +136,8 @@ function verdictOf(rollout) {
       : ["There was no look yet"];
     return say("HOLD", ...before, ". Is the controller running?");
   }
-  if (!look) return say("HOLD", "Waiting for the first look at the criteria.");
-  if (!look.verdict) return say("HOLD", "A metric cannot be read: nothing moves.");
+  if (!look || isOfBefore(state)) return say("HOLD", "Waiting for the first look at this phase.");
+  if (!look.verdict) return say("HOLD", "There is no verdict: nothing moves.");
   const broken = names(findings.filter((finding) => finding.outcome === "FAIL"));
   const unknown = names(findings.filter((finding) => finding.outcome === "HOLD"));
   const alone = broken ? ` Broken: ${broken}.` : unknown ? ` Not known yet: ${unknown}.` : "";
@@ -239,7 +244,7 @@ function banners(rollout) {
         `From ${state.moving_from} % to ${state.percent} %: Unleash has not confirmed it yet.`,
       ),
     );
-  if (state.look?.problem) all.push(banner("fail", "A metric cannot be read.", state.look.problem));
+  if (state.look?.problem) all.push(banner("fail", "No verdict.", state.look.problem));
   return all;
 }
 
@@ -343,7 +348,18 @@ function table({ state }) {
   return h(
     "section",
     { class: "card" },
-    h("h3", null, "Go or no-go ", h("span", { class: "quiet" }, "as of ", ago(state.look.at))),
+    h(
+      "h3",
+      null,
+      "Go or no-go ",
+      h(
+        "span",
+        { class: "quiet" },
+        "as of ",
+        ago(state.look.at),
+        isOfBefore(state) && ", in the phase before",
+      ),
+    ),
     h(
       "table",
       { role: "table" },

@@ -98,7 +98,7 @@ def _serve(settings: Settings) -> None:
     from prometheus_client import CollectorRegistry
 
     from server.admin import AdminServer
-    from server.cli.rollouts_page import rollouts_pages
+    from server.cli.rollout.page import rollouts_pages
     from server.embedded import DataDirectory, RunningServer
     from server.workers import Supervisor, WorkersCollector, held_port, workers_health
 

@@ -1,5 +1,6 @@
 """`patron serve` as a real process."""
 
+import asyncio
 import json
 import re
 import signal
@@ -92,7 +93,7 @@ def test_the_admin_port_tells_health(server: RunningServer) -> None:
         assert answer.status == 200
 
 
-async def test_the_admin_port_shows_rollouts(server: RunningServer, data: Path) -> None:
+def test_the_admin_port_shows_rollouts(server: RunningServer, data: Path) -> None:
     """The page is there; its data are those of the database, also when it has none."""
 
     def told() -> dict[str, Any]:
@@ -110,9 +111,12 @@ async def test_the_admin_port_shows_rollouts(server: RunningServer, data: Path) 
         assert "script-src 'sha256-" in answer.headers["Content-Security-Policy"]
     assert (told()["problem"], rollout()["state"]) == (None, None)
 
-    with EmbeddedPostgres(data) as urls:
-        async with PostgresRollouts.connect(urls.maintenance) as store:
+    async def save(url: str) -> None:
+        async with PostgresRollouts.connect(url) as store:
             await store.save(state(), version=None, entries=())
+
+    with EmbeddedPostgres(data) as urls:
+        asyncio.run(save(urls.maintenance))
     eventually(lambda: rollout()["state"] is not None)
     assert rollout()["state"]["percent"] == 50
     assert "PATRON_PROMETHEUS_URL" in rollout()["series"]["note"]

@@ -15,7 +15,6 @@ import pytest
 from flags.rollout.evidence import EvidenceMissing
 from flags.rollout.page import rollouts_html
 from flags.rollout.page.view import RolloutsView
-from flags.rollout.plan import Plan
 from flags.rollout.ports import Saved, StoreUnreachable
 from flags.rollout.prometheus import ArmPoint
 from flags.rollout.state import State
@@ -199,7 +198,7 @@ def test_no_lines(
 
 
 def test_the_page_may_run_its_own_script_alone() -> None:
-    """The policy names its script and style by their hashes, and no other origin; nothing is kept."""
+    """The policy names its script and style by their hashes; browsers keep nothing."""
     page = rollouts_html()
     policy = page.headers["Content-Security-Policy"]
     html = page.body.decode()

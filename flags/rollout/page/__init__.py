@@ -1,4 +1,4 @@
-"""The page that shows rollouts in a browser: one file, which asks for nothing but `rollouts.json`."""
+"""The page of rollouts: one file for a browser, which asks for nothing but `rollouts.json`."""
 
 import base64
 import hashlib

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 import structlog
 
+from flags.rollout.documents import to_document
 from flags.rollout.evidence import EvidenceMissing
 from flags.rollout.phases import time_left
 from flags.rollout.plan import Plan, PlanError, load_plan
@@ -101,8 +102,7 @@ class RolloutsView:
             self._known, problem = await self._gather(now), None
         except StoreUnreachable as error:
             problem = f"It cannot be read how the rollouts stand: {error}."
-        except Exception as error:
-            # Whoever looks at night gets words, and what was known last, whatever is broken.
+        except Exception as error:  # noqa: BLE001 - a reader gets words, whatever is broken.
             _log.exception("the page of rollouts failed")
             problem = f"The page failed: {type(error).__name__}. The server's log tells more."
         return {"now": now, "problem": problem, **self._known}
@@ -120,7 +120,7 @@ class RolloutsView:
     async def _rollout(self, plan: Plan, state: State | None, now: float) -> _Document:
         return {
             "plan": plan,
-            "state": state,
+            "state": None if state is None else to_document(state),
             "now": now,
             "time_left": None if state is None else time_left(plan, state, now),
             "series": None if state is None else await self._series(plan, state, now),

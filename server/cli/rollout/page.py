@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from server.admin import Page
+from server.cli.rollout.parts import rollouts_folder
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def rollouts_pages(
 
     Args:
         settings: Where the rollout files and Prometheus are.
-        database_url: The database, as the serving role; None: it is not known, which the page says.
+        database_url: The database, as the serving or the maintenance role; None: it is not known,
+            which the page says.
     """
 
     @cache
@@ -69,14 +70,8 @@ def _view(settings: Settings, database_url: str | None) -> "RolloutsView":
         return PrometheusEvidence(plan, settings.prometheus_url, patience=_PATIENCE)
 
     return RolloutsView(
-        directory=settings.rollouts_dir or _shipped(),
+        directory=rollouts_folder(settings),
         states=states,
         over_time=over_time,
         clock=time.time,
     )
-
-
-def _shipped() -> Path:
-    import flags
-
-    return Path(flags.__file__).with_name("rollouts")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from flags.rollout.unleash_admin import UnleashSwitch
 from server.embedded import EmbeddedUnleash, ProgramUnavailable, UnleashAddress
 
 ENVIRONMENT = "production"
@@ -101,6 +102,11 @@ class Unleash:
 
     def _of(self, flag: str) -> str:
         return f"projects/default/features/{flag}/environments/{ENVIRONMENT}"
+
+
+def switch_of(unleash: Unleash) -> UnleashSwitch:
+    """Return the switch that moves the flags of an Unleash."""
+    return UnleashSwitch(api=unleash.address.api, token=unleash.address.admin_token)
 
 
 @contextmanager

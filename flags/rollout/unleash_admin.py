@@ -48,7 +48,6 @@ class _Environment(msgspec.Struct):
 
 class _Feature(msgspec.Struct):
     environments: list[_Environment]
-    archived: bool = False
 
 
 class _Event(msgspec.Struct, rename="camel"):
@@ -221,8 +220,6 @@ class UnleashSwitch:
 
     def _find(self, flag: str) -> _Environment:
         feature = self._ask("GET", f"{self._features}/{quote(flag, safe='')}", _Feature)
-        if feature.archived:
-            raise FlagUnusable(f"{flag} is archived: revive it in Unleash")
         for environment in feature.environments:
             if environment.name == self._environment:
                 return environment
@@ -274,7 +271,7 @@ def _problem(status: int, body: bytes) -> Exception:
     if status == _EXISTS:
         return _Exists(said)
     if status == _NOT_FOUND:
-        return FlagUnusable(f"Unleash says: {said}")
+        return FlagUnusable(f"Unleash says: {said} (an archived flag counts as missing)")
     if _TEST_FAILED in message:
         # With status 500. Nothing was changed.
         return FlagChanged("somebody else changed the flag a moment ago")

@@ -12,6 +12,7 @@ from server.cli.errors import failure
 from server.cli.merchant import merchant
 from server.cli.serve import serve
 from server.cli.token import token
+from server.cli.unleash import unleash
 from server.cli.worker import worker
 
 
@@ -47,5 +48,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, merchant, token, db):
+for _command in (serve, worker, demo, merchant, token, db, unleash):
     main.add_command(_command)

@@ -34,6 +34,7 @@ def failure(error: Exception) -> Failure | None:
     import grpc
 
     from domain.errors import PatronError
+    from flags.rollout.ports import SwitchUnreachable
     from server.auth.keys import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError
@@ -45,7 +46,10 @@ def failure(error: Exception) -> Failure | None:
         return Failure(f"PostgreSQL: {error}{advice}")
     if isinstance(error, ConnectionError):
         return Failure(f"cannot connect: {error.strerror or error}")
-    if isinstance(error, PatronError | EmbeddedError | StorageError | KeysUnusable | OSError):
+    expected = (
+        PatronError | EmbeddedError | StorageError | KeysUnusable | SwitchUnreachable | OSError
+    )
+    if isinstance(error, expected):
         return Failure(str(error))
     return None
 

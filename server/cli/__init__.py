@@ -13,6 +13,7 @@ from server.cli.merchant import merchant
 from server.cli.rollout import rollout
 from server.cli.serve import serve
 from server.cli.token import token
+from server.cli.unleash import unleash
 from server.cli.worker import worker
 
 
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, merchant, token, db, rollout):
+for _command in (serve, worker, demo, merchant, token, db, unleash, rollout):
     main.add_command(_command)

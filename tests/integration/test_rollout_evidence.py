@@ -134,7 +134,7 @@ async def test_the_span_before_is_the_control_when_all_are_in(scene: Scene) -> N
 
     assert evidence.treatment.ended == evidence.gated.ended == 0
     assert evidence.control.failed == pytest.approx(33, rel=0.35)
-    assert "# at 20" in readings[-1].query
+    assert "# at 20" in readings[-2].query
     assert len(readings) == len(Query) + 3
 
 

@@ -598,22 +598,14 @@ function draw(picture, { lines, limit, tell, read, since, until: end, step, move
   }
   if (far) {
     parts.push(
-      s(
-        "text",
-        { class: "limit-name", x: width - right, y: top + 12, "text-anchor": "end" },
-        `limit ${tell(limit)} ↑`,
-      ),
+      s("text", { class: "limit-name", x: start + 4, y: top + 12 }, `limit ${tell(limit)} ↑`),
     );
   } else {
     parts.push(
       s("line", { class: "limit", x1: start, x2: width - right, y1: y(limit), y2: y(limit) }),
     );
     parts.push(
-      s(
-        "text",
-        { class: "limit-name", x: width - right, y: y(limit) - 5, "text-anchor": "end" },
-        `limit ${tell(limit)}`,
-      ),
+      s("text", { class: "limit-name", x: start + 4, y: y(limit) - 5 }, `limit ${tell(limit)}`),
     );
   }
   for (const [arm, points] of Object.entries(lines)) parts.push(...trace(arm, points, x, y, step));
@@ -710,6 +702,12 @@ function drawAll() {
   for (const picture of document.querySelectorAll("svg.chart")) picture.draw();
 }
 
+function render(data) {
+  const made = essence(data);
+  if (made !== drawn) show(data);
+  drawn = made;
+}
+
 // What the page is made anew for: all but the passing of time that an element follows.
 function essence({ notes, rollouts }) {
   const facts = rollouts.map(({ now: at, time_left: rest, ...rollout }) => rollout);
@@ -719,10 +717,7 @@ function essence({ notes, rollouts }) {
 
 function tick() {
   for (const element of document.querySelectorAll("[data-ticks]")) element.follow(element);
-  if (shown && essence(shown) !== drawn) {
-    drawn = essence(shown);
-    show(shown);
-  }
+  if (shown) render(shown);
   const known = answered !== null;
   const age = known ? here() - answered : 0;
   const asOf = known ? `, as of ${clock(answered + offset, true)}` : "";
@@ -736,27 +731,34 @@ function tick() {
   byId("problem").hidden = !trouble;
 }
 
+async function ask() {
+  const signal = AbortSignal.timeout(PATIENCE);
+  const answer = await fetch("rollouts.json", { cache: "no-store", signal });
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  return answer.json();
+}
+
 async function poll() {
+  const data = await ask().catch(() => null);
   try {
-    const answer = await fetch("rollouts.json", {
-      cache: "no-store",
-      signal: AbortSignal.timeout(PATIENCE),
-    });
-    if (!answer.ok) throw new Error(`it answers with ${answer.status}`);
-    take(await answer.json());
+    if (data) take(data);
+    else trouble = "Offline: the server does not answer.";
   } catch {
-    trouble = "Offline: the server does not answer.";
+    // As when the server is of a newer release than the page.
+    trouble = "This page does not understand the server: reload it.";
   }
   tick();
   setTimeout(poll, POLL);
 }
 
 function take(data) {
+  if (!Number.isFinite(data.now)) throw new TypeError("an answer without a time");
   trouble = data.problem;
   // The last that is known is better than nothing, as long as it says how old it is.
   if (data.as_of === null && shown) return;
   offset = data.now - here();
   if (data.as_of !== null) answered = data.as_of - offset;
+  render(data);
   shown = data;
 }
 

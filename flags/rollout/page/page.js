@@ -512,9 +512,8 @@ function chart(name, lines, limit, tell, { series, state }) {
   const read = (at) => {
     when.textContent = at === null ? "now" : clock(at);
     for (const { arm, value } of legend) {
-      const found =
-        at === null ? lines[arm].findLast((point) => point[1] !== null) : nearest(lines[arm], at);
-      value.textContent = found && found[1] !== null ? tell(found[1]) : "no calls";
+      const known = valueAt(lines[arm], at ?? series.until, series.step);
+      value.textContent = known === null ? "no calls" : tell(known);
     }
   };
   read(null);
@@ -550,11 +549,12 @@ function chart(name, lines, limit, tell, { series, state }) {
   );
 }
 
-function nearest(points, at) {
-  return points.reduce(
-    (best, point) => (!best || Math.abs(point[0] - at) < Math.abs(best[0] - at) ? point : best),
-    null,
-  );
+// What a line says of a time: its nearest point, if that is not too far away.
+function valueAt(points, at, step) {
+  const away = (point) => Math.abs(point[0] - at);
+  const closer = (best, point) => (best && away(best) <= away(point) ? best : point);
+  const found = points.reduce(closer, null);
+  return found && away(found) <= step ? found[1] : null;
 }
 
 function draw(picture, { lines, limit, tell, read, since, until: end, step, moves }) {

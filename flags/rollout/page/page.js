@@ -121,11 +121,12 @@ function verdictOf(rollout) {
   const say = (word, ...text) => ({ word, tone: TONES[word], text });
   if (state.status === "stopped") {
     const move = lastMove(state);
-    const judged = move && move.actor === "controller";
+    const judged = move.actor === "controller";
     return say(
       judged ? "FAIL" : "HOLD",
-      `Rolled back to ${state.percent} % `,
-      move && ago(move.at),
+      `Rolled back to ${move.percent} % `,
+      ago(move.at),
+      state.percent !== move.percent && `, and set to ${state.percent} % by a person since`,
       "; nothing moves until start.",
     );
   }
@@ -144,7 +145,7 @@ function verdictOf(rollout) {
   if (state.status === "paused")
     return say(broken ? "FAIL" : "HOLD", `Paused: nothing moves, not even back.${alone}`);
   if (state.blocked !== null) return say("HOLD", `Blocked: no verdict moves it.${alone}`);
-  if (outcome === "FAIL") return say("FAIL", `Broken: ${broken}. It is rolled back.`);
+  if (outcome === "FAIL") return say("FAIL", `Broken: ${broken}. The controller rolls it back.`);
   if (outcome === "HOLD") return say("HOLD", `Nothing moves.${alone}`);
   const following = plan.phases[state.phase + 1];
   const goal = following ? `${following.percent} % of the merchants` : "Completed";
@@ -211,8 +212,8 @@ function banners(rollout) {
     ];
   }
   const all = [];
-  const move = state.status === "stopped" && lastMove(state);
-  if (move)
+  if (state.status === "stopped") {
+    const move = lastMove(state);
     all.push(
       banner(
         "fail",
@@ -221,6 +222,7 @@ function banners(rollout) {
         whoAndWhen(state, "roll back", "break"),
       ),
     );
+  }
   if (state.blocked !== null)
     all.push(banner("hold", "Blocked.", state.blocked, whoAndWhen(state, "block")));
   if (state.paused !== null) {

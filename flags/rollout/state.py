@@ -58,12 +58,15 @@ class State:
     phase: int
     """The index of the phase in the plan; -1: nobody is let in."""
     percent: int
-    """The share that the controller, or one of its commands, set last: another one in Unleash is a
-    person's."""
+    """The share that the controller or one of its commands set last, or found when it stood back:
+    another one in Unleash is a person's change."""
     started_at: float
     """When the rollout began, in seconds since the epoch."""
     phase_since: float
     """When the phase began."""
+    moving_from: int | None = None
+    """The share that is to be replaced in Unleash, while nobody knows yet that it was; None: it
+    was."""
     before: Span | None = None
     """The span before the phase, to compare with when all merchants are let in."""
     blocked: str | None = None

@@ -70,7 +70,6 @@ async def test_tells_how_to_use_it(running: Running, data: Path) -> None:
     assert {path.stat().st_mode & 0o077 for path in (data / "unleash").glob("*.json")} == {0}
 
 
-@pytest.mark.slow
 async def test_goes_on_where_it_was(running: Running, data: Path) -> None:
     """Stopped and started again it has the same tokens, and the flag where it was moved."""
     before = _exports(running)
@@ -89,6 +88,7 @@ async def test_goes_on_where_it_was(running: Running, data: Path) -> None:
     assert {**before, "PATRON_UNLEASH_URL": ""} == {**after, "PATRON_UNLEASH_URL": ""}
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 def test_ends_with_its_starter(data: Path) -> None:
     """Killed, the command leaves no Unleash behind, and is started again on the same data."""

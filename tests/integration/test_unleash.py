@@ -76,6 +76,7 @@ def test_refuses_other_secrets(tmp_path: Path) -> None:
         EmbeddedUnleash(tmp_path).__enter__()
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 def test_tells_why_it_did_not_start(tmp_path: Path) -> None:
     """When Unleash does not start, its own words are told, and nothing is left running."""

@@ -1,7 +1,6 @@
 """A real Unleash, and what a person does in it, through its Admin API."""
 
 import os
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -178,14 +177,3 @@ def require_unleash() -> None:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
-
-
-def require(program: str, package: str) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI fails."""
-    found = shutil.which(program)
-    if found is None:
-        reason = f"{program} is not installed (Debian: apt install {package})"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import secrets
-import select
+import selectors
 import shutil
 import subprocess
 from contextlib import ExitStack, suppress
@@ -205,10 +205,12 @@ class _Process:
             with suppress(BrokenPipeError):  # It has ended: the answer tells.
                 process.stdin.write(json.dumps({**given, "ready": writer}).encode() + b"\n")
                 process.stdin.flush()
-            if not select.select([ready], [], [], _START_SECONDS)[0]:
-                raise ProgramFailed(
-                    f"Unleash was not ready within {_START_SECONDS} s. {log_tail(self._log)}"
-                )
+            with selectors.DefaultSelector() as selector:
+                selector.register(ready, selectors.EVENT_READ)
+                if not selector.select(_START_SECONDS):
+                    raise ProgramFailed(
+                        f"Unleash was not ready within {_START_SECONDS} s. {log_tail(self._log)}"
+                    )
             answer = ready.readline()
         if not answer:
             raise ProgramFailed(f"Unleash did not start. {log_tail(self._log)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from server.cli.unleash import prepare
 from server.embedded import EmbeddedUnleash, ProgramUnavailable
 from server.embedded.errors import AlreadyServed, DataDirectoryUnusable, ProgramFailed
 from tests.support.unleash import Unleash, require_unleash
@@ -74,6 +75,14 @@ def test_refuses_other_secrets(tmp_path: Path) -> None:
 
     with pytest.raises(DataDirectoryUnusable, match=r"secrets\.json is not what Unleash was"):
         EmbeddedUnleash(tmp_path).__enter__()
+
+
+async def test_runs_with_a_flag_that_cannot_be_moved(unleash: Unleash) -> None:
+    """What a person did to the flag is told where its state is, and keeps nothing from starting."""
+    flag = unleash.new_flag(percent=10)
+    unleash.add_strategy(flag, percent=20)
+
+    assert "has 2 strategies" in await prepare(unleash.address, flag)
 
 
 @pytest.mark.fault

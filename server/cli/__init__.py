@@ -9,6 +9,7 @@ import click
 from server.cli.db import db
 from server.cli.demo import demo
 from server.cli.errors import failure
+from server.cli.flags import flags
 from server.cli.merchant import merchant
 from server.cli.serve import serve
 from server.cli.token import token
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, merchant, token, db, unleash):
+for _command in (serve, worker, demo, merchant, token, db, flags, unleash):
     main.add_command(_command)

@@ -4,7 +4,7 @@ A part knows nothing of metrics: it keeps plain numbers, under the names of the 
 is given the `observe` of a histogram to call.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Collection, Mapping, Sized
 from functools import partial
 from typing import Protocol
 
@@ -98,6 +98,21 @@ class LimiterCounts(Protocol):
     """How many of the decisions were made without Redis."""
 
 
+class Shares(Protocol):
+    """How many merchants have which feature."""
+
+    def share(self, feature: str) -> int | None:
+        """Return the percentage of merchants that have a feature; None: no percentage decides."""
+
+
+class AskedFlags(Protocol):
+    """Flags that somebody else decides about."""
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago their owner told which hold."""
+
+
 class Load(Protocol):
     """The work of the moment."""
 
@@ -111,6 +126,16 @@ class BackgroundWork(Protocol):
     @property
     def abandoned(self) -> int:
         """How many tasks go on though the clients of their calls have left."""
+
+
+class ErrorKinds(Protocol):
+    """The kinds of unexpected errors, each by kind, feature and arm."""
+
+    def errors(self) -> Mapping[Labels, float]:
+        """Return how many errors there were."""
+
+    def merchants(self) -> Mapping[Labels, float]:
+        """Return how many merchants they have reached."""
 
 
 def measure_database_waits(readings: Readings) -> Histogram:
@@ -247,6 +272,25 @@ def show_limiters(readings: Readings, limiters: Mapping[str, LimiterCounts]) -> 
     )
 
 
+def show_shares(readings: Readings, shares: Shares, features: Collection[str]) -> None:
+    """Show how many merchants have these features by the flags that the worker decides by."""
+    readings.gauge(
+        "patron_feature_rollout_percent",
+        "Percentage of the merchants that have the feature, by the flags that the worker has.",
+        {(feature,): partial(shares.share, feature) for feature in sorted(features)},
+        ["feature"],
+    )
+
+
+def show_flags(readings: Readings, flags: AskedFlags) -> None:
+    """Show how old the flags are."""
+    readings.gauge(
+        "patron_flags_age_seconds",
+        "Seconds since Unleash last told which flags hold.",
+        lambda: flags.age,
+    )
+
+
 def show_load(
     readings: Readings,
     load: Load,
@@ -267,3 +311,20 @@ def show_load(
     )
     readings.gauge("patron_streams", "Open streams.", lambda: load.streams)
     readings.gauge("patron_streams_max", "How many streams may be open.", lambda: max_streams)
+
+
+def show_error_kinds(readings: Readings, kinds: ErrorKinds) -> None:
+    """Show the kinds of unexpected errors."""
+    labels = ["kind", "feature", "arm"]
+    readings.counters(
+        "patron_unexpected_errors_total",
+        "Calls that ended with an error that nobody expected, by its class.",
+        kinds.errors,
+        labels,
+    )
+    readings.gauges(
+        "patron_unexpected_error_merchants",
+        "Merchants whose calls ended so, on any worker, until none has for 30 days.",
+        kinds.merchants,
+        labels,
+    )

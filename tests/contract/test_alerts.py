@@ -24,6 +24,9 @@ OF_THE_SUPERVISOR = {
 }
 """What a worker can't know of itself."""
 
+OF_UNLEASH = {"patron_flags_age_seconds"}
+"""What a server without an Unleash does not show."""
+
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None,
     reason="promtool is not installed: it comes with Prometheus (Debian: apt install prometheus)",
@@ -56,7 +59,7 @@ async def test_looks_at_what_there_is(service: Service) -> None:
     used = set(NAME.findall("\n".join([RULES.partition("groups:")[2], *queries()])))
 
     assert {"grpc_server_handled_total", "patron_event_loop_lag_seconds_bucket"} < used
-    assert used - await exported(service) - OF_THE_SUPERVISOR == set()
+    assert used - await exported(service) - OF_THE_SUPERVISOR - OF_UNLEASH == set()
 
 
 async def test_every_metric_is_documented(service: Service) -> None:
@@ -65,7 +68,7 @@ async def test_every_metric_is_documented(service: Service) -> None:
     ours = {suffix.sub("", name) for name in await exported(service) if NAME.fullmatch(name)}
     ours = {name for name in ours if not name.startswith("process_")}
 
-    assert documented() == ours | OF_THE_SUPERVISOR
+    assert documented() == ours | OF_THE_SUPERVISOR | OF_UNLEASH
 
 
 def test_every_alert_is_in_the_runbook() -> None:

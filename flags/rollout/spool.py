@@ -77,7 +77,7 @@ class Spool:
             content = self._file.read_bytes()
         except FileNotFoundError:
             return []
-        return [owed for line in content.splitlines() if (owed := _parse(line)) is not None]
+        return [owed for line in content.split(b"\n") if (owed := _parse(line)) is not None]
 
     def remove(self, ids: Collection[str]) -> None:
         """Forget what the store knows by now.
@@ -111,7 +111,7 @@ def _parse(line: bytes) -> Owed | None:
     """Return what a line says; None: its writer died in it."""
     try:
         return msgspec.json.decode(line, type=Owed)
-    except msgspec.DecodeError:
+    except ValueError:  # Of JSON, or of UTF-8.
         return None
 
 

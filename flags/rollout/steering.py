@@ -1,0 +1,143 @@
+"""What a person does to a rollout."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from flags.rollout import phases
+from flags.rollout.phases import Move, MoveRefused
+from flags.rollout.plan import Plan
+from flags.rollout.ports import FlagSwitch, RolloutStore, StateChanged
+from flags.rollout.state import Entry, Look, State, Status
+from flags.rollout.verdict import Outcome
+
+_TRIES: Final = 5
+"""How often an action is tried while the controller saves its looks in between."""
+
+
+class Action(enum.StrEnum):
+    """What a person may do, beside a roll back."""
+
+    START = "start"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ADVANCE = "advance"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+_UNSEEING: Final = {
+    Action.PAUSE: phases.pause,
+    Action.BLOCK: phases.block,
+    Action.UNBLOCK: phases.unblock,
+}
+"""What works without Unleash; the others depend on the share that the flag has now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for, by whom and why."""
+
+    action: Action
+    actor: str
+    reason: str
+    known_kinds: Iterable[str] = ()
+    """For `start`: the kinds of unexpected errors that there are without the feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an action changes."""
+
+    before: State | None
+    after: State
+    found: int | None
+    """The share before; None: the action doesn't look at it."""
+    percent: int | None
+    """The share that is set; None: it is left alone."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is added to the history."""
+        return self.after.history[len(self.before.history) if self.before else 0 :]
+
+
+async def steer(
+    plan: Plan, wish: Wish, *, switch: FlagSwitch, store: RolloutStore, at: float, dry_run: bool
+) -> Step:
+    """Do what is asked for, and return what that changes; for a dry run, only the latter.
+
+    Raises:
+        MoveRefused: It cannot be done now; nothing was changed.
+        FlagUnusable: The flag is not one to move.
+        FlagChanged: A person was faster; the controller stands back when it sees that.
+        SwitchUnreachable, StoreUnreachable: It is not known what was changed.
+    """
+    for _ in range(_TRIES):
+        saved = await store.load(plan.flag)
+        before = saved.state if saved else None
+        found = None
+        if wish.action not in _UNSEEING:
+            found = (await switch.read(plan.flag)).percent
+        move = _decide(plan, wish, before, found, at)
+        step = Step(before, move.state, found, move.percent)
+        if dry_run:
+            return step
+        try:
+            await store.save(
+                step.after, version=saved.version if saved else None, entries=step.entries
+            )
+        except StateChanged:
+            continue
+        if step.percent is not None and found is not None and step.percent != found:
+            await switch.move(plan.flag, expected=found, percent=step.percent)
+        return step
+    raise MoveRefused("The state changes all the time: is there more than one controller?")
+
+
+def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | None:
+    """Return what an `advance` overrides, for the record; None: nothing."""
+    told = []
+    if look is None or look.verdict is None:
+        told.append("a metric cannot be read" if look else "nothing was looked at yet")
+    elif look.verdict.outcome is not Outcome.PASS:
+        open_ones = ", ".join(
+            f"{finding.criterion} ({finding.reason}) {finding.outcome}"
+            for finding in look.verdict.findings
+            if finding.outcome in (Outcome.FAIL, Outcome.HOLD)
+        )
+        told.append(f"the verdict is {look.verdict.outcome}: {open_ones}")
+    if seconds := phases.time_left(plan, state, at):
+        told.append(f"{seconds:,.0f} s of the phase's least time are left")
+    return "; ".join(told) or None
+
+
+def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at: float) -> Move:
+    actor, reason = wish.actor, wish.reason
+    if before is None and wish.action is not Action.START:
+        raise MoveRefused("The rollout was never started.")
+    if found is None:
+        assert before is not None  # noqa: S101 - for mypy: only `start` takes none, and it reads.
+        return _UNSEEING[wish.action](plan, before, at=at, actor=actor, reason=reason)
+    if before is None or wish.action is Action.START:
+        return phases.start(
+            plan,
+            before,
+            found=found,
+            at=at,
+            actor=actor,
+            reason=reason,
+            known_kinds=wish.known_kinds,
+        )
+    if wish.action is Action.RESUME:
+        if before.status is Status.RUNNING and found != before.percent:
+            # The controller hasn't seen yet what the person has done.
+            before = phases.stand_back(plan, before, found=found, at=at).state
+        return phases.resume(plan, before, found=found, at=at, actor=actor, reason=reason)
+    if found != before.percent:
+        raise MoveRefused(
+            f"The flag lets in {found} % instead of {before.percent} %: a person changed it. "
+            "`resume` goes on from there."
+        )
+    return phases.advance(plan, before, at=at, actor=actor, reason=reason)

@@ -2,11 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults bench histories lint format generate lock clean
+.PHONY: help setup run unleash unleash-package demo test faults bench histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+UNLEASH := build/unleash/.ready
 GENERATE := $(BIN)/python protos/generate.py
 DOCUMENT := $(BIN)/python docs/generate.py
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not slow'
@@ -32,6 +33,19 @@ $(READY): requirements/dev.txt pyproject.toml
 
 run: setup  ## serve, with databases of its own (ARGS: options of `patron serve`)
 	$(BIN)/patron serve $(ARGS)
+
+unleash: setup $(UNLEASH)  ## run an Unleash with the flag, on the same databases; needs Node 20 (ARGS: options of `patron unleash`)
+	$(BIN)/patron unleash $(ARGS)
+
+unleash-package: $(UNLEASH)  ## install Unleash in build/unleash, where the tests find it, if anything changed
+
+# Without the packages' own scripts: they build what isn't needed, and report that they were installed.
+$(UNLEASH): deploy/unleash/package.json deploy/unleash/package-lock.json
+	@command -v npm > /dev/null || { echo 'Unleash needs npm and Node 20 or later' >&2; exit 1; }
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 bench: setup  ## measure how fast it is, in 25 minutes, the machine for itself (ARGS: --only, --resume, --quick, --table, --keep)
 	$(BIN)/python -m tests.load.bench $(ARGS)

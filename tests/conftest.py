@@ -1,12 +1,13 @@
 """What tests of several kinds share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from server.settings import Transport
 from tests.support.service import Client, Service, running_service
+from tests.support.unleash import Unleash, running_unleash
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,3 +48,10 @@ async def client(service: Service) -> AsyncIterator[Client]:
     """A client of a new merchant: US dollars, New York time."""
     async with service.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def unleash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unleash]:
+    """A real Unleash, one for all tests: each works on flags of its own."""
+    with running_unleash(tmp_path_factory.mktemp("unleash")) as unleash:
+        yield unleash

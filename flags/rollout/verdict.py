@@ -1,55 +1,18 @@
 """Whether a feature keeps its criteria: PASS, FAIL or HOLD."""
 
-import enum
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
+from flags.rollout.comparison import MORE_ERRORS, SLOWER
 from flags.rollout.evidence import Evidence
+from flags.rollout.finding import Case, Finding, Outcome, Reason
+from flags.rollout.limits import ERROR_RATE, NEW_KINDS, RATINGS, SLOW
 from flags.rollout.plan import Plan
 
+__all__ = ["Finding", "Outcome", "Reason", "Verdict", "decide", "judge"]
 
-class Outcome(enum.StrEnum):
-    """What is known of a criterion, or of the feature."""
-
-    PASS = "PASS"  # noqa: S105 - no password.
-    """It is kept, as surely as the plan asks."""
-    FAIL = "FAIL"
-    """It is broken, as surely as the plan asks."""
-    HOLD = "HOLD"
-    """Neither is known yet."""
-    NOT_JUDGED = "NOT JUDGED"
-    """There is nothing to judge it by, and it holds nothing back."""
-
-
-class Reason(enum.StrEnum):
-    """What a failed criterion was measured against."""
-
-    ABSOLUTE = "absolute"
-    """A fixed limit."""
-    RELATIVE = "relative"
-    """The control."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One criterion, judged: one line of the go/no-go table."""
-
-    criterion: str
-    """Its name, such as `error rate`."""
-    outcome: Outcome
-    reason: Reason
-    value: float | None
-    """What was measured; None: nothing yet."""
-    low: float | None
-    """What the true value is at least ..."""
-    high: float | None
-    """... and at most, as surely as the plan asks; None: unbounded."""
-    limit: float
-    """What it must stay below (or, the mean of ratings, not fall below)."""
-    sample: int
-    """How many calls or ratings it was measured on."""
-    explanation: str
-    """One sentence for a reader, such as `2,400 of about 2,996 calls that a claim takes`."""
+_CRITERIA: Final = (ERROR_RATE, SLOW, NEW_KINDS, RATINGS, MORE_ERRORS, SLOWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +31,29 @@ class Verdict:
 def judge(plan: Plan, evidence: Evidence, known_kinds: Collection[str]) -> Verdict:
     """Return what the evidence of a phase says.
 
+    A feature passes when its error rate and its durations are proven to be within their limits, and
+    nothing else is broken or unknown. It fails when anything is proven to be broken. Each criterion
+    is as sure as the plan asks, over all looks of a phase together (see `sequential`); how often a
+    whole rollout goes wrong, over all criteria and phases, is in docs/simulation.md.
+
     Args:
         plan: The criteria, and how sure to be.
         evidence: Everything that was counted since the phase began.
         known_kinds: The kinds of unexpected errors from before the rollout.
     """
-    raise NotImplementedError(plan, evidence, known_kinds)
+    case = Case(plan, evidence, frozenset(known_kinds))
+    findings = tuple(each.explain(case, each.weigh(case)) for each in _CRITERIA)
+    return Verdict(_overall([finding.outcome for finding in findings]), findings)
+
+
+def decide(plan: Plan, evidence: Evidence, known_kinds: Collection[str]) -> Outcome:
+    """Return the outcome of `judge` alone: a hundred times as quick, for millions of looks."""
+    case = Case(plan, evidence, frozenset(known_kinds))
+    return _overall([each.weigh(case) for each in _CRITERIA])
+
+
+def _overall(outcomes: Collection[Outcome]) -> Outcome:
+    for outcome in (Outcome.FAIL, Outcome.HOLD):
+        if outcome in outcomes:
+            return outcome
+    return Outcome.PASS

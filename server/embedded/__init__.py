@@ -1,8 +1,9 @@
-"""PostgreSQL and Valkey for one machine: real servers from wheels, kept under a data directory."""
+"""Real servers for one machine, kept under a data directory: PostgreSQL, Valkey and Unleash."""
 
 from server.embedded.data_directory import DataDirectory, RunningServer
-from server.embedded.errors import EmbeddedError
+from server.embedded.errors import EmbeddedError, ProgramUnavailable
 from server.embedded.postgres import DatabaseUrls, EmbeddedPostgres
+from server.embedded.unleash import EmbeddedUnleash, UnleashAddress
 from server.embedded.valkey import EmbeddedValkey
 
 __all__ = [
@@ -10,6 +11,9 @@ __all__ = [
     "DatabaseUrls",
     "EmbeddedError",
     "EmbeddedPostgres",
+    "EmbeddedUnleash",
     "EmbeddedValkey",
+    "ProgramUnavailable",
     "RunningServer",
+    "UnleashAddress",
 ]

@@ -69,9 +69,18 @@ GRANT CONNECT ON DATABASE patron TO patron_serving, patron_maintenance;
 ALTER SCHEMA public OWNER TO patron_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 """
+_DATABASE = """\
+\\set ON_ERROR_STOP on
+SELECT 'CREATE ROLE {name} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}')
+\\gexec
+SELECT 'CREATE DATABASE {name} OWNER {name}'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}')
+\\gexec
+REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+"""
 _INITDB_SECONDS = 60
 _START_SECONDS = 60
-_ROLES_SECONDS = 30
+_SCRIPT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,17 @@ class EmbeddedPostgres(SharedServer[DatabaseUrls]):
         """Return whether a database was ever made in the data directory."""
         return (data_dir / cls.name / "PG_VERSION").exists()
 
+    def create_database(self, name: str) -> str:
+        """Create a database for another program, unless it is there; return its URL.
+
+        Its owner is a role of the same name, a plain lower-case word; nobody else may use it. To be
+        called while the server is used. Raises ProgramFailed.
+        """
+        self._execute(_find_programs(), _DATABASE.format(name=name))
+        return f"postgresql://{name}@/{name}?{self._query()}"
+
     def _start(self) -> None:
-        programs = find_program(
-            _WHEEL, "pginstall/bin/postgres", otherwise="PATRON_DATABASE_URL"
-        ).parent
+        programs = _find_programs()
         account = unprivileged_account(self._home)
         if account:
             let_pass(programs)
@@ -135,15 +151,18 @@ class EmbeddedPostgres(SharedServer[DatabaseUrls]):
             )
         except ProgramFailed as error:
             raise ProgramFailed(f"PostgreSQL did not start. {error}\n{log_tail(log)}") from error
-        self._create_roles(programs)
+        self._execute(programs, _ROLES)
 
     def _address(self) -> DatabaseUrls:
-        query = f"host={quote(str(client_path(self._socket).parent))}&port={_PORT}"
+        query = self._query()
         return DatabaseUrls(
             owner=f"postgresql://patron_owner@/patron?{query}",
             serving=f"postgresql://patron_serving@/patron?{query}",
             maintenance=f"postgresql://patron_maintenance@/patron?{query}",
         )
+
+    def _query(self) -> str:
+        return f"host={quote(str(client_path(self._socket).parent))}&port={_PORT}"
 
     def _initialize(self, programs: Path, account: Account | None) -> None:
         # Made elsewhere and moved here whole: killed half-way, initdb leaves what looks complete.
@@ -183,7 +202,7 @@ class EmbeddedPostgres(SharedServer[DatabaseUrls]):
             if not pid.isdecimal() or psutil.pid_exists(int(pid)):
                 lock.unlink()
 
-    def _create_roles(self, programs: Path) -> None:
+    def _execute(self, programs: Path, script: str) -> None:
         run(
             [
                 programs / "psql",
@@ -195,9 +214,13 @@ class EmbeddedPostgres(SharedServer[DatabaseUrls]):
                 "--dbname=postgres",
             ],
             directory=self._home,
-            timeout=_ROLES_SECONDS,
-            script=_ROLES,
+            timeout=_SCRIPT_SECONDS,
+            script=script,
         )
+
+
+def _find_programs() -> Path:
+    return find_program(_WHEEL, "pginstall/bin/postgres", otherwise="PATRON_DATABASE_URL").parent
 
 
 def _data_argument(home: Path, account: Account | None) -> str:

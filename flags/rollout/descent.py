@@ -20,6 +20,8 @@ from flags.rollout.spool import Owed, Spool
 from flags.rollout.state import Entry, State
 
 _TRIES: Final = 5
+_OVERTAKES: Final = ("start", "resume", "advance", "roll back")
+"""What a person does knowing how the flag stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,11 @@ def settled(plan: Plan, before: State, owed: Owed) -> State:
     It is stopped, whatever the controller has made of the changed flag meanwhile.
     """
     entry = owed.entry
+    # A move that nobody knew the end of has been overtaken.
+    found = replace(before, percent=owed.found, moving_from=None)
     return phases.roll_back(
         plan,
-        replace(before, percent=owed.found),
+        found,
         to=entry.percent,
         at=entry.at,
         actor=entry.actor,
@@ -128,5 +132,8 @@ async def flush_spool(spool: Spool, store: RolloutStore, plans: Mapping[str, Pla
 
 
 def _is_overtaken(saved: Saved, entry: Entry) -> bool:
-    """Return whether a person has done something about the rollout since, who knew better."""
-    return any(each.at > entry.at and each.actor != CONTROLLER for each in saved.state.history)
+    """Return whether a person has moved the rollout since, or let it go on."""
+    return any(
+        each.at > entry.at and each.actor != CONTROLLER and each.action in _OVERTAKES
+        for each in saved.state.history
+    )

@@ -2,15 +2,17 @@
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flags.rollout import phases
+from flags.rollout.evidence import EvidenceMissing, EvidenceSource, Span
+from flags.rollout.moving import carry_out
 from flags.rollout.phases import Move, MoveRefused
 from flags.rollout.plan import Plan
-from flags.rollout.ports import FlagSwitch, RolloutStore, StateChanged
+from flags.rollout.ports import FlagSwitch, FlagUnusable, RolloutStore, StateChanged
 from flags.rollout.state import Entry, Look, State, Status
-from flags.rollout.verdict import Outcome
+from flags.rollout.verdict import Outcome, judge
 
 _TRIES: Final = 5
 """How often an action is tried while the controller saves its looks in between."""
@@ -33,6 +35,8 @@ _UNSEEING: Final = {
     Action.UNBLOCK: phases.unblock,
 }
 """What works without Unleash; the others depend on the share that the flag has now."""
+_MOVES: Final = (Action.START, Action.ADVANCE)
+"""What sets a share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,12 @@ class Step:
 
     before: State | None
     after: State
+    entry: Entry
+    """What is added to the history, and to the audit log."""
     found: int | None
     """The share before; None: the action doesn't look at it."""
     percent: int | None
     """The share that is set; None: it is left alone."""
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """What is added to the history."""
-        return self.after.history[len(self.before.history) if self.before else 0 :]
 
 
 async def steer(
@@ -72,28 +73,39 @@ async def steer(
         MoveRefused: It cannot be done now; nothing was changed.
         FlagUnusable: The flag is not one to move.
         FlagChanged: A person was faster; the controller stands back when it sees that.
-        SwitchUnreachable, StoreUnreachable: It is not known what was changed.
+        SwitchUnreachable, StoreUnreachable: What was begun is done by the controller.
     """
+    step = None
     for _ in range(_TRIES):
         saved = await store.load(plan.flag)
+        if step is not None and saved is not None and step.entry in saved.state.history:
+            # It was saved, and then the controller was faster to say that the flag is moved.
+            return step
         before = saved.state if saved else None
-        found = None
-        if wish.action not in _UNSEEING:
-            found = (await switch.read(plan.flag)).percent
+        found = await _find(switch, plan.flag, wish.action)
         move = _decide(plan, wish, before, found, at)
-        step = Step(before, move.state, found, move.percent)
+        step = Step(before, move.state, move.entry, found, move.percent)
         if dry_run:
             return step
+        version = saved.version if saved else None
         try:
-            await store.save(
-                step.after, version=saved.version if saved else None, entries=step.entries
-            )
+            if found is None:
+                await store.save(move.state, version=version, entries=(move.entry,))
+            else:
+                await carry_out(move, found=found, version=version, store=store, switch=switch)
         except StateChanged:
             continue
-        if step.percent is not None and found is not None and step.percent != found:
-            await switch.move(plan.flag, expected=found, percent=step.percent)
         return step
     raise MoveRefused("The state changes all the time: is there more than one controller?")
+
+
+async def take_look(plan: Plan, state: State, evidence: EvidenceSource, at: float) -> Look:
+    """Return what is known of the phase now."""
+    try:
+        found, readings = await evidence.gather(Span(state.phase_since, at), state.before)
+    except EvidenceMissing as error:
+        return Look(at, None, error.readings, str(error))
+    return Look(at, judge(plan, found, state.known_kinds), tuple(readings))
 
 
 def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | None:
@@ -111,6 +123,16 @@ def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | 
     if seconds := phases.time_left(plan, state, at):
         told.append(f"{seconds:,.0f} s of the phase's least time are left")
     return "; ".join(told) or None
+
+
+async def _find(switch: FlagSwitch, flag: str, action: Action) -> int | None:
+    """Return the share that the flag has now; None: the action doesn't depend on it."""
+    if action in _UNSEEING:
+        return None
+    share = await switch.read(flag)
+    if action in _MOVES and not share.enabled:
+        raise FlagUnusable(f"{flag} is off in Unleash: switch it on, at a share of 0 %, first.")
+    return share.percent
 
 
 def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at: float) -> Move:
@@ -133,8 +155,10 @@ def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at:
     if wish.action is Action.RESUME:
         if before.status is Status.RUNNING and found != before.percent:
             # The controller hasn't seen yet what the person has done.
-            before = phases.stand_back(plan, before, found=found, at=at).state
+            before = replace(before, status=Status.PAUSED)
         return phases.resume(plan, before, found=found, at=at, actor=actor, reason=reason)
+    if before.moving_from is not None:
+        raise MoveRefused(f"The controller is about to set {before.percent} %; wait for that.")
     if found != before.percent:
         raise MoveRefused(
             f"The flag lets in {found} % instead of {before.percent} %: a person changed it. "

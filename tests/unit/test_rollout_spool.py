@@ -1,5 +1,6 @@
 """The file of roll backs that the store doesn't know of yet."""
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -17,6 +18,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
 def owed(number: int, reason: str = "it burns") -> Owed:
+    """Return what is owed for a roll back."""
     return Owed(f"id-{number}", "f", 50, Entry(number, "roll back", "ann", 10, reason))
 
 
@@ -53,11 +55,8 @@ def test_a_death_in_the_middle_loses_nothing(steps: list[tuple[str, str, int]]) 
                 spool.append(new)
                 kept.append(new)
             elif step == "die":
-                with _dies_after(count):
-                    try:
-                        spool.append(new)
-                    except _Died:
-                        pass
+                with _dies_after(count), contextlib.suppress(_Died):
+                    spool.append(new)
                 assert spool.read() in (kept, [*kept, new])
                 kept = spool.read()
             elif kept:

@@ -1,6 +1,5 @@
 """The go/no-go table of a rollout, and the other things that its commands print."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ _STYLES: Final = {
     Outcome.HOLD: "yellow",
     Outcome.NOT_JUDGED: "dim",
 }
-_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_UNITS: Final = ((3600, "h"), (60, "min"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,22 @@ def changes(before: State | None, after: State, plan: Plan) -> Iterator[tuple[st
     for name, old, new in rows:
         if old != new:
             yield name, f"{old or '-'} → {new or '-'}"
+
+
+def describe_plan(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield what a plan asks for, each with its name."""
+    for number, phase in enumerate(plan.phases, start=1):
+        yield f"phase {number}", f"{phase.percent} % for at least {span(phase.at_least)}"
+    criteria = plan.criteria
+    yield "errors", f"below {criteria.error_rate * 100:g} % of the calls"
+    yield "durations", f"p{criteria.quantile * 100:g} below {criteria.slow_seconds:g} s"
+    yield "compared", f"at most {criteria.max_ratio:g} times the control's"
+    yield "new errors", f"none that reaches {criteria.new_error_merchants:,} merchants"
+    yield (
+        "ratings",
+        f"{criteria.rating_mean:g} on average, of at least {criteria.rating_count:,}",
+    )
+    yield "looks", f"every {span(plan.look_every)}, {plan.confidence * 100:g} % sure over all"
 
 
 def describe_entry(entry: Entry) -> str:
@@ -170,13 +185,14 @@ def _circumstances(report: Report) -> Iterator[Text]:
 
 def _criteria(findings: tuple[Finding, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("Criterion")
-    table.add_column("Outcome", no_wrap=True)
+    for name in ("Criterion", "Kind", "Outcome"):
+        table.add_column(name, no_wrap=name == "Outcome")
     for name in ("Value", "Bounds", "Limit", "Sample"):
         table.add_column(name, justify="right", no_wrap=name != "Bounds")
     for finding in findings:
         table.add_row(
-            Text(_name(finding)),
+            Text(plain(finding.criterion)),
+            Text(finding.reason),
             Text(finding.outcome, style=_STYLES[finding.outcome]),
             _number(finding.value),
             f"{_number(finding.low)} to {_number(finding.high)}",
@@ -188,7 +204,7 @@ def _criteria(findings: tuple[Finding, ...]) -> Table:
 
 def _explanations(findings: tuple[Finding, ...]) -> Iterator[RenderableType]:
     for finding in findings:
-        yield Text.assemble((_name(finding), "bold"), ": ", plain(finding.explanation))
+        yield Text.assemble((plain(finding.criterion), "bold"), ": ", plain(finding.explanation))
 
 
 def _findings_in_short(look: Look | None) -> list[str]:
@@ -196,14 +212,10 @@ def _findings_in_short(look: Look | None) -> list[str]:
     if look is None or look.verdict is None:
         return [] if look is None or look.problem is None else [look.problem]
     return [
-        f"{_name(finding)} {finding.outcome}"
+        f"{finding.criterion} {finding.outcome}"
         for finding in look.verdict.findings
         if finding.outcome in (Outcome.FAIL, Outcome.HOLD)
     ]
-
-
-def _name(finding: Finding) -> str:
-    return f"{finding.criterion} ({finding.reason})"
 
 
 def _number(value: float | None) -> str:
@@ -220,4 +232,4 @@ def _queries(look: Look) -> RenderableType:
 
 def _history(history: tuple[Entry, ...]) -> RenderableType:
     title = Text("History", style="bold")
-    return Group(title, *itertools.chain(Text(describe_entry(entry)) for entry in history))
+    return Group(title, *(Text(describe_entry(entry)) for entry in history))

@@ -1,6 +1,6 @@
 """What has been counted of a feature, for a verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -8,10 +8,6 @@ SERVER_FAULTS: Final = frozenset(
     {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED"}
 )
 """The status codes that count as the server's fault; docs/rollout.md gives the whole table."""
-
-
-class EvidenceMissing(Exception):
-    """A metric cannot be read: Prometheus does not answer, or its answer makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,15 @@ class Reading:
     query: str
     answer: str
     """The values, or what went wrong."""
+
+
+class EvidenceMissing(Exception):
+    """A metric cannot be read: Prometheus does not answer, or its answer makes no sense."""
+
+    def __init__(self, problem: str, readings: Sequence[Reading] = ()) -> None:
+        super().__init__(problem)
+        self.readings: Final = tuple(readings)
+        """Every query, and what came back or went wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Query(enum.StrEnum):
     COMPARED_SECONDS = "compared_seconds"
     """The same by duration, by `arm` and `le`."""
     ERROR_MERCHANTS = "error_merchants"
-    """How many merchants of the treatment each `kind` of unexpected error has reached."""
+    """How many merchants each unexpected error has reached, by `arm` and `kind`."""
     RATINGS = "ratings"
     """How often the feature was rated, by `rating`, 1 to 5."""
 

@@ -64,6 +64,9 @@ class State:
     """When the rollout began, in seconds since the epoch."""
     phase_since: float
     """When the phase began."""
+    moving_from: int | None = None
+    """The share that is to be replaced in Unleash, while nobody knows yet that it was; None: it
+    was."""
     before: Span | None = None
     """The span before the phase, to compare with when all merchants are let in."""
     blocked: str | None = None

@@ -34,6 +34,10 @@ def failure(error: Exception) -> Failure | None:
     import grpc
 
     from domain.errors import PatronError
+    from flags.rollout.evidence import EvidenceMissing
+    from flags.rollout.phases import MoveRefused
+    from flags.rollout.plan import PlanError
+    from flags.rollout.ports import FlagChanged, FlagUnusable, StoreUnreachable, SwitchUnreachable
     from server.auth.keys import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError
@@ -46,6 +50,10 @@ def failure(error: Exception) -> Failure | None:
     if isinstance(error, ConnectionError):
         return Failure(f"cannot connect: {error.strerror or error}")
     if isinstance(error, PatronError | EmbeddedError | StorageError | KeysUnusable | OSError):
+        return Failure(str(error))
+    if isinstance(error, PlanError | MoveRefused | FlagChanged | FlagUnusable):
+        return Failure(str(error))
+    if isinstance(error, EvidenceMissing | SwitchUnreachable | StoreUnreachable):
         return Failure(str(error))
     return None
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -349,4 +350,41 @@ rebuild_queue = Table(
     _id("merchant_id"),
     PrimaryKeyConstraint("merchant_id"),
     comment="The merchants whose rollups an unfinished rebuild still has to replace",
+)
+
+rollout = Table(
+    "rollout",
+    metadata,
+    Column("flag", Text, primary_key=True),
+    Column("document", JSONB, nullable=False),
+    _number("version"),
+    comment="Where the guarded rollout of each flag stands",
+)
+
+rollout_lease = Table(
+    "rollout_lease",
+    metadata,
+    Column("flag", Text, primary_key=True),
+    _text("holder"),
+    _instant("held_until"),
+    comment="Which controller moves a flag now",
+)
+
+rollout_audit = Table(
+    "rollout_audit",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _text("flag"),
+    _instant("happened_at"),
+    _text("actor"),
+    _text("action"),
+    Column("percent", Integer, nullable=False),
+    _text("reason"),
+    Column(
+        "document",
+        JSONB,
+        comment="Where the rollout stood from then on; null where that was recorded later",
+    ),
+    UniqueConstraint("flag", "happened_at", "actor", "action"),
+    comment="Immutable: who did what to a rollout",
 )

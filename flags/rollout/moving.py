@@ -7,12 +7,8 @@ the next controller sees what is left to do.
 
 from dataclasses import replace
 
-import structlog
-
 from flags.rollout.phases import Move
 from flags.rollout.ports import FlagSwitch, RolloutStore, Saved
-
-_log = structlog.get_logger()
 
 
 async def carry_out(
@@ -40,25 +36,20 @@ async def carry_out(
     elif move.percent is not None:
         state = replace(state, moving_from=found)
     saved = Saved(state, await store.save(state, version=version, entries=(move.entry,)))
-    _log.info(
-        "the rollout moves",
-        flag=state.flag,
-        action=move.entry.action,
-        actor=move.entry.actor,
-        percent=move.entry.percent,
-        reason=move.entry.reason,
-    )
     if move.percent is None or state.moving_from is None:
         return saved
-    return await finish(saved, store=store, switch=switch)
+    return await finish(saved, since=state.phase_since, store=store, switch=switch)
 
 
-async def finish(saved: Saved, *, store: RolloutStore, switch: FlagSwitch) -> Saved:
-    """Set the share of a move that was saved, and save that it is set; raises as `carry_out`."""
+async def finish(saved: Saved, *, since: float, store: RolloutStore, switch: FlagSwitch) -> Saved:
+    """Set the share of a move that was saved, and save that it is set; raises as `carry_out`.
+
+    The phase counts from `since` on, in seconds since the epoch.
+    """
     state = saved.state
     if state.moving_from is not None:
         await switch.move(state.flag, expected=state.moving_from, percent=state.percent)
-    return await confirm(saved, since=state.phase_since, store=store)
+    return await confirm(saved, since=since, store=store)
 
 
 async def confirm(saved: Saved, *, since: float, store: RolloutStore) -> Saved:

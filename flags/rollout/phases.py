@@ -117,12 +117,16 @@ def trip(plan: Plan, state: State, why: str, *, at: float) -> Move | None:
     return _fall(plan, state, None, Entry(at, "break", CONTROLLER, 0, why))
 
 
-def stand_back(plan: Plan, state: State, *, found: int, at: float) -> Move:
+def stand_back(
+    plan: Plan, state: State, *, found: int, at: float, change: str | None = None
+) -> Move:
     """Leave the share to the person who changed it, until `resume`.
 
-    What has ended stays so: then the change is only noted.
+    What has ended stays so: then the change is only noted. `change` is what Unleash says of it.
     """
     why = f"The flag lets in {found} % instead of {state.percent} %: a person changed it."
+    if change is not None:
+        why = f"{why} Unleash: {change}"
     going = state.status in (Status.RUNNING, Status.PAUSED)
     after = replace(
         state,

@@ -47,6 +47,13 @@ class FlagSwitch(Protocol):
             SwitchUnreachable: Unleash cannot be asked; whether it was changed is not known.
         """
 
+    async def last_change(self, flag: str) -> str | None:
+        """Return who did what last to the flag and when, for a reader; None: nobody is known.
+
+        Raises:
+            SwitchUnreachable: Unleash cannot be asked.
+        """
+
 
 class StateChanged(Exception):
     """Somebody else has saved the state since it was read."""

@@ -37,7 +37,13 @@ def failure(error: Exception) -> Failure | None:
     from flags.rollout.evidence import EvidenceMissing
     from flags.rollout.phases import MoveRefused
     from flags.rollout.plan import PlanError
-    from flags.rollout.ports import FlagChanged, FlagUnusable, StoreUnreachable, SwitchUnreachable
+    from flags.rollout.ports import (
+        FlagChanged,
+        FlagUnusable,
+        StateChanged,
+        StoreUnreachable,
+        SwitchUnreachable,
+    )
     from server.auth.keys import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError
@@ -49,13 +55,18 @@ def failure(error: Exception) -> Failure | None:
         return Failure(f"PostgreSQL: {error}{advice}")
     if isinstance(error, ConnectionError):
         return Failure(f"cannot connect: {error.strerror or error}")
-    if isinstance(error, PatronError | EmbeddedError | StorageError | KeysUnusable | OSError):
-        return Failure(str(error))
-    if isinstance(error, PlanError | MoveRefused | FlagChanged | FlagUnusable):
-        return Failure(str(error))
-    if isinstance(error, EvidenceMissing | SwitchUnreachable | StoreUnreachable):
-        return Failure(str(error))
-    return None
+    of_rollouts = (
+        PlanError,
+        MoveRefused,
+        EvidenceMissing,
+        FlagChanged,
+        FlagUnusable,
+        SwitchUnreachable,
+        StateChanged,
+        StoreUnreachable,
+    )
+    others = (PatronError, EmbeddedError, StorageError, KeysUnusable, OSError)
+    return Failure(str(error)) if isinstance(error, (*of_rollouts, *others)) else None
 
 
 def describe_rpc_error(error: "grpc.RpcError") -> str:

@@ -1,0 +1,328 @@
+"""The flag is moved in a real Unleash, whose traps nobody falls into."""
+
+import asyncio
+import socket
+import uuid
+from collections import Counter
+
+import pytest
+
+from flags.rollout.ports import FlagChanged, FlagUnusable, Share, SwitchUnreachable
+from flags.rollout.unleash_admin import UnleashSwitch
+from tests.support.unleash import Unleash, switch_of
+
+CONSTRAINT = {"contextName": "appVersion", "operator": "SEMVER_GT", "value": "2.0.0"}
+VARIANT = {"name": "blue", "weight": 1000, "weightType": "variable", "stickiness": "userId"}
+
+
+@pytest.fixture
+def switch(unleash: Unleash) -> UnleashSwitch:
+    """The switch of the running Unleash."""
+    return switch_of(unleash)
+
+
+async def test_reads_and_moves(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A move changes the share that is read; one to the share that it has changes nothing."""
+    flag = unleash.new_flag(percent=10)
+
+    assert await switch.read(flag) == Share(10, enabled=True)
+    await switch.move(flag, expected=10, percent=50)
+    await switch.move(flag, expected=50, percent=50)
+
+    assert await switch.read(flag) == Share(50, enabled=True)
+    assert unleash.share(flag) == "50"
+    assert await switch.last_change(flag) is not None
+
+
+async def test_changes_nothing_after_somebody_else(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A share that is not the expected one stays, and so does the rest."""
+    flag = unleash.new_flag(percent=30)
+    before = unleash.strategies(flag)
+
+    with pytest.raises(FlagChanged, match="is at 30 %, not at 10 %"):
+        await switch.move(flag, expected=10, percent=50)
+
+    assert unleash.strategies(flag) == before
+
+
+async def test_sees_a_change_between_reading_and_writing(
+    unleash: Unleash, switch: UnleashSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Unleash answers with status 500 is a test that failed: somebody was faster."""
+    flag = unleash.new_flag(percent=10)
+    patch = switch._patch
+
+    def late(*args: object) -> None:
+        unleash.set_share(flag, 0)
+        patch(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(switch, "_patch", late)
+    with pytest.raises(FlagChanged):
+        await switch.move(flag, expected=10, percent=50)
+
+    assert unleash.share(flag) == "0"
+
+
+@pytest.mark.parametrize("movers", [2, 4])
+async def test_of_movers_at_once_one_wins(unleash: Unleash, movers: int) -> None:
+    """Unleash lets all of them pass; all but one give way, and its share stays."""
+    flag = unleash.new_flag(percent=0)
+    switches = [switch_of(unleash) for _ in range(movers)]
+    for turn in range(10):
+        before = (await switches[0].read(flag)).percent
+        wanted = [movers * turn + n + 1 for n in range(movers)]
+
+        outcomes = await asyncio.gather(
+            *(
+                switch.move(flag, expected=before, percent=percent)
+                for switch, percent in zip(switches, wanted, strict=True)
+            ),
+            return_exceptions=True,
+        )
+
+        assert Counter(map(type, outcomes)) == {type(None): 1, FlagChanged: movers - 1}, outcomes
+        assert unleash.share(flag) == str(wanted[outcomes.index(None)])
+
+
+async def test_a_person_at_the_same_moment_wins(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """The share that a person wrote between Unleash's test and its write is given back."""
+    flag = unleash.new_flag(percent=10)
+
+    with pytest.raises(FlagChanged, match="moved to 5 % at the same moment"):
+        await _move_while_a_person(unleash, switch, flag, "/parameters/rollout", "5")
+
+    assert unleash.share(flag) == "5"
+
+
+async def test_a_constraint_of_the_same_moment_stays(
+    unleash: Unleash, switch: UnleashSwitch
+) -> None:
+    """A constraint that a person added between Unleash's test and its write is put back."""
+    flag = unleash.new_flag(percent=10)
+
+    await _move_while_a_person(unleash, switch, flag, "/constraints", [CONSTRAINT])
+
+    [strategy] = unleash.strategies(flag)
+    assert strategy["parameters"]["rollout"] == "50"
+    assert [c["contextName"] for c in strategy["constraints"]] == ["appVersion"]
+
+
+async def _move_while_a_person(
+    unleash: Unleash, switch: UnleashSwitch, flag: str, path: str, value: object
+) -> None:
+    """Move a flag from 10 to 50 %; Unleash has tested it before, and writes it after, a person."""
+    async with unleash.held(flag) as waiting:
+        edit = asyncio.create_task(asyncio.to_thread(unleash.replace, flag, {path: value}))
+        await waiting(1)
+        move = asyncio.create_task(switch.move(flag, expected=10, percent=50))
+        await waiting(2)
+    await edit
+    await move
+
+
+async def test_leaves_the_rest_of_the_strategy(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A person's constraint, variants and group survive moves, up and back again."""
+    flag = unleash.new_flag(percent=None)
+    parameters = {"rollout": "10", "stickiness": "userId", "groupId": "somebody's own"}
+    unleash.add_strategy(
+        flag, parameters=parameters, constraints=[CONSTRAINT], variants=[VARIANT], title="Pilot"
+    )
+    unleash.enable(flag)
+    before = unleash.strategies(flag)
+
+    await switch.move(flag, expected=10, percent=50)
+    [moved] = unleash.strategies(flag)
+    await switch.move(flag, expected=50, percent=10)
+
+    assert moved == before[0] | {"parameters": parameters | {"rollout": "50"}}
+    assert unleash.strategies(flag) == before
+
+
+async def test_sets_no_share_that_lets_nobody_in(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """Unleash would take 250 % and let nobody in; the switch doesn't ask it."""
+    flag = unleash.new_flag(percent=10)
+
+    for percent in (-1, 101, 250):
+        with pytest.raises(ValueError, match="no percentage"):
+            await switch.move(flag, expected=10, percent=percent)
+
+    assert unleash.share(flag) == "10"
+
+
+@pytest.mark.parametrize("share", ["250", "abc", "", "-5", "10.5"])
+async def test_reads_no_share_that_lets_nobody_in(
+    unleash: Unleash, switch: UnleashSwitch, share: str
+) -> None:
+    """What a person has set that is no percentage is told, and not taken for one."""
+    flag = unleash.new_flag(percent=10)
+    unleash.replace(flag, {"/parameters/rollout": share})
+
+    await _is_unusable(switch, flag, "set it to a percentage")
+
+
+async def test_a_flag_that_is_off(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A flag that is off lets nobody in, and is not moved: switching it on is a person's."""
+    flag = unleash.new_flag(percent=10)
+    unleash.disable(flag)
+
+    assert await switch.read(flag) == Share(0, enabled=False)
+    with pytest.raises(FlagUnusable, match="is off in production: switch it on"):
+        await switch.move(flag, expected=0, percent=10)
+    assert not unleash.is_enabled(flag)
+
+
+async def test_a_flag_without_strategy(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A flag that is on and has no strategy lets everybody in: it cannot be moved."""
+    flag = unleash.new_flag(percent=10)
+    [strategy] = unleash.strategies(flag)
+    unleash.remove_strategy(flag, strategy["id"])
+    unleash.enable(flag)
+    for added in unleash.strategies(flag):  # Unleash adds one for everybody to let in.
+        unleash.remove_strategy(flag, added["id"])
+
+    with pytest.raises(FlagUnusable, match="has no strategy"):
+        await switch.move(flag, expected=0, percent=10)
+
+
+async def test_a_flag_with_two_strategies(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A second strategy lets more in than the share says; one that is disabled doesn't."""
+    flag = unleash.new_flag(percent=10)
+    unleash.add_strategy(flag, percent=20, disabled=True)
+
+    assert await switch.read(flag) == Share(10, enabled=True)
+    unleash.add_strategy(flag, percent=30)
+    await _is_unusable(switch, flag, "has 2 strategies")
+
+
+async def test_a_flag_for_everybody(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A strategy without a share cannot be moved."""
+    flag = unleash.new_flag(percent=None)
+    unleash.add_strategy(flag, name="default", parameters={})
+    unleash.enable(flag)
+
+    await _is_unusable(switch, flag, "of type default: replace it by flexibleRollout")
+
+
+@pytest.mark.parametrize("stickiness", ["default", "random", "sessionId"])
+async def test_a_flag_that_is_not_sticky(
+    unleash: Unleash, switch: UnleashSwitch, stickiness: str
+) -> None:
+    """With another stickiness a share is not the same merchants each time."""
+    flag = unleash.new_flag(percent=10)
+    unleash.replace(flag, {"/parameters/stickiness": stickiness})
+
+    await _is_unusable(switch, flag, f"sticky by {stickiness}: make it userId")
+
+
+async def _is_unusable(switch: UnleashSwitch, flag: str, why: str) -> None:
+    with pytest.raises(FlagUnusable, match=why):
+        await switch.read(flag)
+    with pytest.raises(FlagUnusable, match=why):
+        await switch.move(flag, expected=10, percent=50)
+
+
+async def test_a_flag_that_is_not_there(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A flag that is missing, archived, or in another project or environment is told."""
+    flag = unleash.new_flag(percent=10)
+    api, token = unleash.address.api, unleash.address.admin_token
+
+    with pytest.raises(FlagUnusable, match="no feature named"):
+        await switch.read("nobody-knows-it")
+    with pytest.raises(FlagUnusable, match="in project"):
+        await UnleashSwitch(api=api, token=token, project="other").read(flag)
+    with pytest.raises(FlagUnusable, match="environment staging"):
+        await UnleashSwitch(api=api, token=token, environment="staging").read(flag)
+    unleash.ask("DELETE", f"projects/default/features/{flag}")
+    with pytest.raises(FlagUnusable, match="archived flag counts as missing"):
+        await switch.read(flag)
+    with pytest.raises(FlagUnusable, match="archived flag counts as missing"):
+        await switch.prepare(flag)
+
+
+async def test_prepares_a_flag(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """A flag is made that lets nobody in; made again it stays as it is, and where it was moved."""
+    flag = f"prepared-{uuid.uuid4().hex[:8]}"
+
+    await switch.prepare(flag)
+
+    assert await switch.read(flag) == Share(0, enabled=True)
+    [strategy] = unleash.strategies(flag)
+    assert strategy["parameters"] == {"rollout": "0", "stickiness": "userId", "groupId": flag}
+    happened = [e["type"] for e in unleash.ask("GET", f"events/{flag}")["events"]]
+    assert happened[::-1] == [
+        "feature-created",
+        "feature-strategy-add",
+        "feature-environment-enabled",
+    ]
+    await switch.move(flag, expected=0, percent=10)
+    await switch.prepare(flag)
+    assert await switch.read(flag) == Share(10, enabled=True)
+    unleash.disable(flag)
+    await switch.prepare(flag)
+    assert not unleash.is_enabled(flag)
+
+
+async def test_finishes_what_was_half_prepared(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """Killed after any step, the preparation is finished by the next one."""
+    bare, off = unleash.new_flag(percent=None), unleash.new_flag(percent=None)
+    unleash.add_strategy(off, percent=0)
+
+    for flag in (bare, off):
+        await switch.prepare(flag)
+        assert await switch.read(flag) == Share(0, enabled=True)
+        assert len(unleash.strategies(flag)) == 1
+
+
+async def test_tells_who_changed_it(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """The last change is told with who made it: a token by its name, a person by theirs."""
+    flag = unleash.new_flag(percent=10)
+    await switch.move(flag, expected=10, percent=50)
+
+    by_token = await switch.last_change(flag)
+    unleash.person().set_share(flag, 20)
+    by_person = await switch.last_change(flag)
+    unleash.disable(flag)
+
+    assert by_token is not None
+    assert by_token.startswith("the token patron, 20")
+    assert by_token.endswith("Z: 10 % to 50 %")
+    assert by_person is not None
+    assert by_person.startswith("admin, 20")
+    assert by_person.endswith("Z: 50 % to 20 %")
+    assert "feature environment disabled" in str(await switch.last_change(flag))
+    assert await switch.last_change("nobody-knows-it") is None
+
+
+@pytest.mark.parametrize("token", ["wrong-token", "wrong\ntoken", "wrong-tök€n"])
+async def test_a_wrong_token(unleash: Unleash, token: str) -> None:
+    """A token that Unleash refuses, or that cannot be sent, is told and not repeated."""
+    with pytest.raises(SwitchUnreachable, match="token") as refused:
+        await UnleashSwitch(api=unleash.address.api, token=token).read("any")
+
+    assert token not in str(refused.value)
+
+
+async def test_a_client_token(unleash: Unleash) -> None:
+    """A client token is refused: it moves nothing."""
+    client = UnleashSwitch(api=unleash.address.api, token=unleash.address.client_token)
+
+    with pytest.raises(SwitchUnreachable, match="refuses the admin token"):
+        await client.read("any")
+
+
+async def test_unleash_is_elsewhere(unleash: Unleash) -> None:
+    """Nobody at the address, somebody else, or nobody who answers: each in time, and said."""
+    token = unleash.address.admin_token
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        nobody = UnleashSwitch(api=f"http://127.0.0.1:{port}/api", token=token)
+        with pytest.raises(SwitchUnreachable, match="refused"):
+            await nobody.read("any")
+        silent.listen()
+        mute = UnleashSwitch(api=f"http://127.0.0.1:{port}/api", token=token, timeout=0.2)
+        with pytest.raises(SwitchUnreachable, match="timed out"):
+            await mute.read("any")
+    page = UnleashSwitch(api=unleash.address.web, token=token)
+    with pytest.raises(SwitchUnreachable, match="ends in /api"):
+        await page.read("any")

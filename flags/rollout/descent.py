@@ -15,6 +15,7 @@ from flags.rollout.ports import (
     Saved,
     StateChanged,
     StoreUnreachable,
+    SwitchUnreachable,
 )
 from flags.rollout.spool import Owed, Spool
 from flags.rollout.state import Entry, State
@@ -53,15 +54,17 @@ async def lower(switch: FlagSwitch, flag: str, descent: Descent) -> Descent:
         FlagUnusable: The flag is not one to move.
         SwitchUnreachable: It is not known what was changed.
     """
+    found, percent = descent.found, descent.percent
     for _ in range(_TRIES):
-        if descent.found > descent.percent:
-            try:
-                await switch.move(flag, expected=descent.found, percent=descent.percent)
-            except FlagChanged:
-                found = (await switch.read(flag)).percent
-                descent = Descent(found, min(found, descent.percent))
-                continue
-        return descent
+        if found <= percent:
+            return Descent(descent.found, found)
+        try:
+            await switch.move(flag, expected=found, percent=percent)
+        except (FlagChanged, SwitchUnreachable):
+            # Whoever rolls back wants down: wherever the flag is by now, it goes on from there.
+            found = (await switch.read(flag)).percent
+        else:
+            return Descent(found, percent)
     raise FlagChanged(f"The share of {flag} changes all the time.")
 
 

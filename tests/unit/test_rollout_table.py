@@ -56,7 +56,7 @@ def shown(state: State, *, width: int = 80, found: int | None = 10, remark: str 
     """Return what a terminal without colours shows."""
     file = io.StringIO()
     remarks = (remark,) if remark else ()
-    Console(file=file, width=width).print(table.render(Report(PLAN, state, NOW, found, remarks)))
+    Console(file=file, width=width).print(table.render(Report(PLAN, state, NOW, found, remarks=remarks)))
     return file.getvalue()
 
 
@@ -83,6 +83,9 @@ def test_the_table_tells_everything(width: int) -> None:
 
 def test_what_stands_in_the_way_is_told() -> None:
     """A block, a pause, a person's change and a metric that cannot be read have lines."""
+    blind = replace(_report(STATE), failed=UNREADABLE)
+    assert "a metric cannot be read; Prometheus is gone" in table.one_line(blind)
+    assert blind.exit_code == exits.UNREADABLE
     blocked = shown(replace(STATE, blocked="a holiday", look=look(Outcome.PASS)), found=30)
     assert "NO-GO, HOLD (blocked; the criteria: PASS)" in blocked
     assert "a holiday" in blocked

@@ -25,13 +25,19 @@ Exits with
   {UNREADABLE}  a metric cannot be read: nothing moves"""
 
 
-def exit_of(state: State, look: Look | None) -> int:
-    """Return how `status` exits on a rollout and the last look at it."""
+def exit_of(state: State, look: Look | None, *, is_readable: bool) -> int:
+    """Return how `status` exits.
+
+    Args:
+        state: Where the rollout stands.
+        look: The last one at it.
+        is_readable: Whether the metrics can be read now.
+    """
     if state.status is Status.COMPLETED:
         return 0
     if state.status is Status.STOPPED:
         return FAILS
-    if look is None or look.verdict is None:
+    if not is_readable or look is None or look.verdict is None:
         return UNREADABLE
     if look.verdict.outcome is Outcome.FAIL:
         return FAILS

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flags.rollout import phases
+from flags.rollout.evidence import Reading
 from flags.rollout.plan import Plan
 from flags.rollout.state import Entry, Look, State, Status
 from flags.rollout.verdict import Finding, Outcome
@@ -39,24 +40,41 @@ class Report:
     """When it is shown, in seconds since the epoch."""
     found: int | None
     """The share that the flag lets in now; None: Unleash doesn't tell."""
+    failed: Look | None = None
+    """What could not be read just now; None: everything could be, or nothing was asked."""
     remarks: tuple[str, ...] = ()
     """What a reader has to know of how it came about."""
 
     @property
     def exit_code(self) -> int:
         """How `status` exits on it."""
-        return exit_of(self.state, self.state.look)
+        return exit_of(self.state, self.state.look, is_readable=self.failed is None)
+
+    @property
+    def problem(self) -> str | None:
+        """What cannot be read."""
+        look = self.failed or self.state.look
+        return look.problem if look else None
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Every query, and what came back last."""
+        look = self.failed or self.state.look
+        return look.readings if look else ()
 
 
 def render(report: Report) -> RenderableType:
     """Return the whole status of a rollout, for people."""
     parts: list[RenderableType] = [_headline(report), *_circumstances(report)]
     look = report.state.look
-    if look is not None:
-        if look.verdict is not None:
-            parts += ["", _criteria(look.verdict.findings), *_explanations(look.verdict.findings)]
-        parts += ["", _queries(look)]
-    parts += ["", _history(report.state.history)]
+    if look is not None and look.verdict is not None:
+        asked = Text(f"Criteria, as of {clock(look.at)}", style="bold")
+        findings = look.verdict.findings
+        parts += ["", asked, _criteria(findings), *_explanations(findings)]
+    if report.readings:
+        parts += ["", Text("Queries", style="bold"), *_queries(report.readings)]
+    parts += ["", Text("History", style="bold")]
+    parts += [Text(describe_entry(entry)) for entry in report.state.history]
     return Group(*parts)
 
 
@@ -65,7 +83,7 @@ def one_line(report: Report) -> str:
     state = report.state
     facts = [clock(report.now), state.flag, state.status, _place(report.plan, state)]
     if state.status in (Status.RUNNING, Status.PAUSED):
-        facts += [_remaining(report), _verdict_word(report), *_findings_in_short(state.look)]
+        facts += [_remaining(report), _verdict_word(report), *_findings_in_short(report)]
     return plain("; ".join([" ".join(facts[:3]), *facts[3:], *report.remarks]))
 
 
@@ -139,8 +157,10 @@ def _verdict_word(report: Report) -> str:
     state, look = report.state, report.state.look
     if state.status in (Status.COMPLETED, Status.STOPPED):
         return state.status
-    if look is None or look.verdict is None:
+    if report.failed is not None or (look is not None and look.verdict is None):
         return "a metric cannot be read"
+    if look is None or look.verdict is None:
+        return "nobody has looked at the metrics yet"
     if state.blocked is not None and look.verdict.outcome is not Outcome.HOLD:
         return f"HOLD (blocked; the criteria: {look.verdict.outcome})"
     return look.verdict.outcome
@@ -177,8 +197,8 @@ def _circumstances(report: Report) -> Iterator[Text]:
     for name, why in (("blocked", state.blocked), ("paused", state.paused)):
         if why is not None:
             yield Text(f"  {name:<10} {plain(why)}", style="yellow")
-    if state.look is not None and state.look.problem is not None:
-        yield Text(f"  problem    {plain(state.look.problem)}", style="bold red")
+    if report.problem is not None:
+        yield Text(f"  problem    {plain(report.problem)}", style="bold red")
     for remark in report.remarks:
         yield Text(f"  note       {plain(remark)}", style="yellow")
 
@@ -207,10 +227,11 @@ def _explanations(findings: tuple[Finding, ...]) -> Iterator[RenderableType]:
         yield Text.assemble((plain(finding.criterion), "bold"), ": ", plain(finding.explanation))
 
 
-def _findings_in_short(look: Look | None) -> list[str]:
+def _findings_in_short(report: Report) -> list[str]:
     """Return the criteria that are not kept; where nothing could be read, why."""
-    if look is None or look.verdict is None:
-        return [] if look is None or look.problem is None else [look.problem]
+    look = report.state.look
+    if report.problem is not None or look is None or look.verdict is None:
+        return [report.problem] if report.problem else []
     return [
         f"{finding.criterion} {finding.outcome}"
         for finding in look.verdict.findings
@@ -222,14 +243,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _queries(look: Look) -> RenderableType:
-    lines: list[RenderableType] = [Text(f"Queries, asked {clock(look.at)}", style="bold")]
-    for reading in look.readings:
-        lines.append(Text(plain(reading.query), style="dim"))
-        lines.append(Padding(Text(plain(reading.answer)), (0, 0, 0, 4)))
-    return Group(*lines)
-
-
-def _history(history: tuple[Entry, ...]) -> RenderableType:
-    title = Text("History", style="bold")
-    return Group(title, *(Text(describe_entry(entry)) for entry in history))
+def _queries(readings: tuple[Reading, ...]) -> Iterator[RenderableType]:
+    for reading in readings:
+        yield Text(plain(reading.query), style="dim")
+        yield Padding(Text(plain(reading.answer)), (0, 0, 0, 4))

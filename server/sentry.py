@@ -53,6 +53,13 @@ def capture(error: BaseException, error_id: str, method: str) -> None:
         scope.capture_exception(error)
 
 
+def capture_hold(error: BaseException, flag: str) -> None:
+    """Report what keeps a rollout from going on."""
+    with sentry_sdk.isolation_scope() as scope:
+        scope.set_tag("rollout", flag)
+        scope.capture_exception(error)
+
+
 def close_sentry(timeout: float = 2.0) -> None:
     """Wait at most `timeout` seconds until all is sent; afterwards nothing is sent any more."""
     sentry_sdk.get_client().close(timeout=timeout)

@@ -91,6 +91,29 @@ class Controller:
         return self._troubles.since
 
     @property
+    def percent(self) -> int:
+        """The share of merchants that are let in; 0 as well when it was never started."""
+        return 0 if self.state is None else self.state.percent
+
+    @property
+    def phase(self) -> int:
+        """The number of the phase, from 1 on; 0: nobody is let in."""
+        return 0 if self.state is None else self.state.phase + 1
+
+    @property
+    def status(self) -> str:
+        """What is done about the rollout; empty: it was never started."""
+        return "" if self.state is None else self.state.status
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the last look, HOLD if it has none; empty: there was no look."""
+        if self.state is None or self.state.look is None:
+            return ""
+        verdict = self.state.look.verdict
+        return Outcome.HOLD if verdict is None else verdict.outcome
+
+    @property
     def actions(self) -> Counter[str]:
         """How often each action was done, by whomever."""
         history = () if self.state is None else self.state.history

@@ -10,6 +10,7 @@ from server.cli.db import db
 from server.cli.demo import demo
 from server.cli.errors import failure
 from server.cli.merchant import merchant
+from server.cli.rollout import rollout
 from server.cli.serve import serve
 from server.cli.token import token
 from server.cli.worker import worker
@@ -47,5 +48,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, merchant, token, db):
+for _command in (serve, worker, demo, merchant, token, db, rollout):
     main.add_command(_command)

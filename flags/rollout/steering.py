@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from flags.rollout import phases
-from flags.rollout.evidence import EvidenceMissing, EvidenceSource, Span
 from flags.rollout.moving import carry_out
 from flags.rollout.phases import Move, MoveRefused
 from flags.rollout.plan import Plan
 from flags.rollout.ports import FlagSwitch, FlagUnusable, RolloutStore, StateChanged
 from flags.rollout.state import Entry, Look, State, Status
-from flags.rollout.verdict import Outcome, judge
+from flags.rollout.verdict import Outcome
 
 _TRIES: Final = 5
 """How often an action is tried while the controller saves its looks in between."""
@@ -97,15 +96,6 @@ async def steer(
             continue
         return step
     raise MoveRefused("The state changes all the time: is there more than one controller?")
-
-
-async def take_look(plan: Plan, state: State, evidence: EvidenceSource, at: float) -> Look:
-    """Return what is known of the phase now."""
-    try:
-        found, readings = await evidence.gather(Span(state.phase_since, at), state.before)
-    except EvidenceMissing as error:
-        return Look(at, None, error.readings, str(error))
-    return Look(at, judge(plan, found, state.known_kinds), tuple(readings))
 
 
 def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | None:

@@ -44,16 +44,6 @@ def failure(error: Exception) -> Failure | None:
         StoreUnreachable,
         SwitchUnreachable,
     )
-    from flags.rollout.evidence import EvidenceMissing
-    from flags.rollout.phases import MoveRefused
-    from flags.rollout.plan import PlanError
-    from flags.rollout.ports import (
-        FlagChanged,
-        FlagUnusable,
-        StateChanged,
-        StoreUnreachable,
-        SwitchUnreachable,
-    )
     from server.auth.keys import KeysUnusable
     from server.embedded import EmbeddedError
     from server.storage.errors import StorageError

@@ -116,7 +116,7 @@ def answer(*series: dict[str, object]) -> str:
 
 async def test_prometheus_is_asked_about_all_workers() -> None:
     """Each series is a worker."""
-    series = [
+    series: list[dict[str, object]] = [
         {"metric": {"instance": "a:1", "worker": "1"}, "value": [1.0, "10"]},
         {"metric": {"instance": "b:1"}, "value": [1.0, "50"]},
     ]

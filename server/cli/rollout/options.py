@@ -21,6 +21,18 @@ def _reason(_context: click.Context, _parameter: click.Parameter, reason: str) -
     return " ".join(reason.split())
 
 
+def _targets(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> list[str]:
+    """Return every target of a list of lists."""
+    targets = [each.strip() for text in given for each in text.split(",")]
+    for target in targets:
+        host, _, port = target.rpartition(":")
+        if not (host and port.isascii() and port.isdecimal()):
+            raise click.BadParameter(f"{target!r} is not a host and a port, such as 10.0.0.7:9464.")
+    return targets
+
+
 flag_argument = click.argument("flag")
 reason_option = click.option(
     "--reason", default="", callback=_reason, metavar="TEXT", help="Why, for the record."
@@ -37,4 +49,12 @@ actor_option = click.option(
 )
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Print what would be changed, and change nothing."
+)
+targets_option = click.option(
+    "--targets",
+    multiple=True,
+    callback=_targets,
+    metavar="HOST:PORT,...",
+    help="The admin ports of all servers, to see that every worker follows; may be repeated.  "
+    "[default: the workers that PATRON_PROMETHEUS_URL knows]",
 )

@@ -1,17 +1,20 @@
-"""`patron rollout rollback`: down at once, whatever else is down."""
+"""What `patron rollout rollback` does: down at once, whatever else is down."""
 
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 import msgspec
 
 from flags.rollout.descent import Descent, descend, flush_spool, lower, owe, settle, settled
+from flags.rollout.documents import to_document
+from flags.rollout.plan import Plan
 from flags.rollout.sightings import (
     Sighting,
     Workers,
@@ -24,31 +27,14 @@ from flags.rollout.spool import Owed, Spool
 from flags.rollout.state import State
 from server.cli.databases import maintenance_database
 from server.cli.errors import Failure, failure
-from server.cli.options import data_dir_option, json_option
 from server.cli.rollout import table
 from server.cli.rollout.exits import UNSEEN
 from server.cli.rollout.opening import without_log
-from server.cli.rollout.options import actor_option, dry_run_option, flag_argument, reason_option
 from server.cli.rollout.parts import find_plan, unleash_switch
 from server.settings import Settings
 
-if TYPE_CHECKING:
-    from flags.rollout.plan import Plan
-
 _LAG: Final = 2.0
 """Seconds that Unleash may take to tell a change, beside the workers' interval of asking."""
-
-
-def _targets(
-    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
-) -> list[str]:
-    """Return every target of a list of lists."""
-    targets = [each.strip() for text in given for each in text.split(",")]
-    for target in targets:
-        host, _, port = target.rpartition(":")
-        if not (host and port.isascii() and port.isdecimal()):
-            raise click.BadParameter(f"{target!r} is not a host and a port, such as 10.0.0.7:9464.")
-    return targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +47,11 @@ class _Outcome:
     told: str
 
 
-@click.command(
-    epilog=f"""\
-\b
-Exits with
-  0  the flag is down; every worker has seen it, or nobody was to be asked
-  1  the flag could not be moved, or that it was could be recorded nowhere
-  2  wrong use
-  {UNSEEN}  the flag is down; not every worker is known to have seen it"""
-)
-@flag_argument
-@click.option(
-    "--to",
-    type=click.IntRange(0, 100),
-    metavar="PERCENT",
-    help="The share to go back to.  [default: the last good phase's; from the first, 0]",
-)
-@click.option(
-    "--targets",
-    multiple=True,
-    callback=_targets,
-    metavar="HOST:PORT,…",
-    help="The admin ports of all servers, to see that every worker follows; may be repeated.  "
-    "[default: the workers that PATRON_PROMETHEUS_URL knows]",
-)
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 3600),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the workers.",
-)
-@reason_option
-@actor_option
-@dry_run_option
-@json_option
-@data_dir_option
-def rollback(
+def roll_back(
     flag: str,
     *,
     to: int | None,
-    targets: list[str],
+    targets: Sequence[str],
     wait: float,
     reason: str,
     actor: str,
@@ -110,12 +59,7 @@ def rollback(
     as_json: bool,
     data_dir: Path | None,
 ) -> None:
-    """Take FLAG back to the last good phase, or to a share, and stop its rollout until `start`.
-
-    Works without the controller, Prometheus and the database: while that is down, the record waits
-    in a file of the data directory, and the next command or the controller there enters it. A share
-    that is lower already stays as it is.
-    """
+    """Roll back, tell of it, and exit with whether every worker has seen it."""
     settings = Settings.load(data_dir=data_dir)
     plan = find_plan(settings, flag)
     with without_log():
@@ -138,14 +82,14 @@ def rollback(
         sys.exit(UNSEEN)
 
 
-async def _descend(settings: Settings, plan: "Plan", to: int | None, *, dry_run: bool) -> Descent:
+async def _descend(settings: Settings, plan: Plan, to: int | None, *, dry_run: bool) -> Descent:
     switch = unleash_switch(settings)
     found = (await switch.read(plan.flag)).percent
     descent = descend(plan, found, to)
     return descent if dry_run else await lower(switch, plan.flag, descent)
 
 
-def _record(settings: Settings, plan: "Plan", owed: Owed) -> str | None:
+def _record(settings: Settings, plan: Plan, owed: Owed) -> str | None:
     """Record a roll back in the database, or else in the spool; return why not in the former.
 
     Raises:
@@ -162,14 +106,126 @@ def _record(settings: Settings, plan: "Plan", owed: Owed) -> str | None:
         with maintenance_database(settings, create=False) as url:
             asyncio.run(_settle(url, plan, spool, owed))
     except Exception as error:
-        expected = failure(error)
-        if expected is None and not isinstance(error, Failure):
+        expected = error if isinstance(error, Failure) else failure(error)
+        if expected is None:
             raise
-        problem = (expected or error).message if isinstance(error, Failure) or expected else ""
         if unspooled is not None:
             raise Failure(
-                f"The flag is rolled back, but no record of it could be kept: {problem}; "
+                f"The flag is rolled back, but no record of it could be kept: {expected.message}; "
                 f"{unspooled}. It is: {table.describe_entry(owed.entry)}"
             ) from error
-        return f"the database cannot be used; the record waits in {spool.file}: {problem}"
+        return f"the database cannot be used, the record waits in {spool.file}: {expected.message}"
     return None
+
+
+async def _settle(url: str, plan: Plan, spool: Spool, owed: Owed) -> None:
+    from server.storage.rollouts import PostgresRollouts
+
+    async with PostgresRollouts.connect(url) as store:
+        # The spool needn't be there; what was in it is recorded once.
+        await settle(plan, store, owed)
+        await flush_spool(spool, store, {plan.flag: plan})
+
+
+async def _wait(
+    settings: Settings, targets: Sequence[str], owed: Owed, *, patience: float
+) -> _Outcome:
+    lag = settings.flags_refresh_seconds + _LAG
+    at_most = f"Those that reach Unleash follow within {lag:g} s, by PATRON_FLAGS_REFRESH_SECONDS."
+    workers: Workers
+    if targets:
+        workers = WorkersAt(targets)
+    elif settings.prometheus_url is not None:
+        workers = WorkersOfPrometheus(settings.prometheus_url)
+    else:
+        told = "Whether the workers have seen it is not known: there are neither --targets nor"
+        return _Outcome(seen=None, sightings=[], told=f"{told} PATRON_PROMETHEUS_URL. {at_most}")
+    percent = owed.entry.percent
+    progress = _Progress(percent)
+    try:
+        seen = await wait_until_seen(
+            workers, owed.flag, percent, patience=patience, tell=progress.tell
+        )
+    except WorkersUnknown as error:
+        told = f"Whether the workers have seen it is not known: {error}. {at_most}"
+        return _Outcome(seen=False, sightings=progress.last, told=told)
+    told = f"Every worker lets in at most {percent} %: {len(progress.last)} of them."
+    if not seen:
+        told = f"After {patience:g} s not every worker is known to let in at most {percent} %. "
+        told += at_most
+    return _Outcome(seen=seen, sightings=progress.last, told=told)
+
+
+class _Progress:
+    """Says on stderr how many workers have followed, when that changes."""
+
+    def __init__(self, percent: int) -> None:
+        self.last: list[Sighting] = []
+        self._percent = percent
+
+    def tell(self, sightings: list[Sighting]) -> None:
+        """Tell of what the workers say."""
+        if sightings == self.last:
+            return
+        self.last = sightings
+        late = [each for each in sightings if not each.is_at_most(self._percent)]
+        told = f"{len(sightings) - len(late)} of {len(sightings)} workers have seen it"
+        waited = ", ".join(f"{each.worker} ({_share(each)})" for each in late)
+        click.echo(table.plain(f"{told}; waiting for {waited}" if late else told), err=True)
+
+
+def _share(sighting: Sighting) -> str:
+    return "says nothing" if sighting.percent is None else f"{sighting.percent:g} %"
+
+
+def _tell_dry(settings: Settings, plan: Plan, owed: Owed, *, as_json: bool) -> None:
+    """Print what would be done."""
+    before, problem = _peek(settings, plan)
+    after = settled(plan, before, owed) if before else None
+    if problem is not None:
+        click.echo(f"Warning: the state is not known: {problem}", err=True)
+    if as_json:
+        state = to_document(after) if after else None
+        click.echo(json.dumps(_document(owed, dry_run=True) | {"state": state}))
+        return
+    click.echo(f"Dry run, nothing is changed. {plan.flag}: rollback by {owed.entry.actor} would do")
+    rows = list(table.changes(before, after, plan)) if after else []
+    rows.append(("share", f"{owed.found} % → {owed.entry.percent} %"))
+    rows.append(("record", table.describe_entry(owed.entry)))
+    for name, value in rows:
+        click.echo(table.plain(f"  {name:<11}{value}"))
+
+
+def _peek(settings: Settings, plan: Plan) -> tuple[State | None, str | None]:
+    """Return the state, or why it is not known."""
+    try:
+        with maintenance_database(settings, create=False) as url:
+            return asyncio.run(_load(url, plan.flag)), None
+    except Exception as error:
+        expected = error if isinstance(error, Failure) else failure(error)
+        if expected is None:
+            raise
+        return None, expected.message
+
+
+async def _load(url: str, flag: str) -> State | None:
+    from server.storage.rollouts import PostgresRollouts
+
+    async with PostgresRollouts.connect(url) as store:
+        saved = await store.load(flag)
+    return saved.state if saved else None
+
+
+def _document(owed: Owed, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "flag": owed.flag,
+        "action": "rollback",
+        "dry_run": dry_run,
+        "share": {"from": owed.found, "to": owed.entry.percent},
+        "entry": msgspec.to_builtins(owed.entry),
+    }
+
+
+def _say(text: str, *, as_json: bool) -> None:
+    """Print a line for people; beside JSON on stderr."""
+    click.echo(table.plain(text), err=as_json)

@@ -1,100 +1,49 @@
-"""`patron rollout start`, `pause`, `resume`, `advance`, `block` and `unblock`."""
+"""What `patron rollout start`, `pause`, `resume`, `advance`, `block` and `unblock` do."""
 
 import asyncio
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
 from flags.rollout.documents import to_document
+from flags.rollout.looking import take_look
 from flags.rollout.plan import Plan
 from flags.rollout.ports import RolloutStore
 from flags.rollout.state import Status
-from flags.rollout.steering import Action, Step, Wish, overridden, steer, take_look
-from server.cli.options import data_dir_option, json_option
+from flags.rollout.steering import Action, Step, Wish, overridden, steer
 from server.cli.rollout import table
 from server.cli.rollout.opening import open_store, without_log
-from server.cli.rollout.options import (
-    actor_option,
-    dry_run_option,
-    flag_argument,
-    reason_option,
-    required_reason_option,
-)
 from server.cli.rollout.parts import Parts, open_parts, prometheus_evidence
 from server.settings import Settings
 
 
-def _command(action: Action, meaning: str, *, needs_reason: bool = False) -> click.Command:
-    """Return the command of an action."""
-
-    @click.command(action, help=meaning)
-    @flag_argument
-    @(required_reason_option if needs_reason else reason_option)
-    @actor_option
-    @dry_run_option
-    @json_option
-    @data_dir_option
-    def command(
-        flag: str, *, reason: str, actor: str, dry_run: bool, as_json: bool, data_dir: Path | None
-    ) -> None:
-        settings = Settings.load(data_dir=data_dir)
-        with without_log(), open_parts(settings, flag, create=False) as parts:
-            asked = Wish(action, actor, reason)
-            step = asyncio.run(_steer(settings, parts, asked, dry_run=dry_run))
-        if as_json:
-            click.echo(json.dumps(_document(flag, action, step, dry_run=dry_run)))
-            return
-        click.echo(_title(flag, action, actor, dry_run=dry_run))
-        for name, value in _rows(parts.plan, action, step):
-            click.echo(table.plain(f"  {name:<11}{value}"))
-
-    return command
-
-
-start: Final = _command(
-    Action.START,
-    """Begin the rollout of FLAG with the first phase.
-
-    The flag must be on in Unleash and let in no more than that phase will. Needs Prometheus, for
-    the kinds of unexpected errors that there are without the feature.
-    """,
-)
-pause: Final = _command(
-    Action.PAUSE,
-    """Let the controller of FLAG change nothing, whatever it sees, until `resume`.
-
-    The breaker doesn't act either; to keep it, `block`.
-    """,
-)
-resume: Final = _command(
-    Action.RESUME,
-    """Let the controller of FLAG go on, from the share that the flag has in Unleash now.
-
-    That is also how it goes on after a person has changed the flag. The phase begins anew.
-    """,
-)
-advance: Final = _command(
-    Action.ADVANCE,
-    """Take FLAG to its next phase now, whatever the verdict says.
-
-    What is overridden is said, and recorded.
-    """,
-)
-block: Final = _command(
-    Action.BLOCK,
-    """Hold FLAG where it is, whatever the verdict says, until `unblock`.
-
-    The breaker still rolls back.
-    """,
-    needs_reason=True,
-)
-unblock: Final = _command(Action.UNBLOCK, "Let the verdict move FLAG again.")
+def steer_and_tell(
+    flag: str,
+    name: str,
+    *,
+    reason: str,
+    actor: str,
+    dry_run: bool,
+    as_json: bool,
+    data_dir: Path | None,
+) -> None:
+    """Do what the action of a name does, and print what it has changed."""
+    action = Action(name)
+    settings = Settings.load(data_dir=data_dir)
+    with without_log(), open_parts(settings, flag, create=False) as parts:
+        asked = Wish(action, actor, reason)
+        step = asyncio.run(_steer(settings, parts, asked, dry_run=dry_run))
+    if as_json:
+        click.echo(json.dumps(_document(flag, action, step, dry_run=dry_run)))
+        return
+    click.echo(_title(flag, action, actor, dry_run=dry_run))
+    for row, value in _rows(parts.plan, action, step):
+        click.echo(table.plain(f"  {row:<11}{value}"))
 
 
 async def _steer(settings: Settings, parts: Parts, wish: Wish, *, dry_run: bool) -> Step:

@@ -16,7 +16,7 @@ from flags.rollout.evidence import Reading
 from flags.rollout.plan import Plan
 from flags.rollout.state import Entry, Look, State, Status
 from flags.rollout.verdict import Finding, Outcome
-from server.cli.rollout.exits import exit_of
+from server.cli.rollout.exits import FAILS, HOLDS, UNREADABLE
 
 _STYLES: Final = {
     "GO": "bold green",
@@ -48,7 +48,17 @@ class Report:
     @property
     def exit_code(self) -> int:
         """How `status` exits on it."""
-        return exit_of(self.state, self.state.look, is_readable=self.failed is None)
+        state, look = self.state, self.state.look
+        if state.status is Status.COMPLETED:
+            return 0
+        if state.status is Status.STOPPED:
+            return FAILS
+        if self.failed is not None or look is None or look.verdict is None:
+            return UNREADABLE
+        if look.verdict.outcome is Outcome.FAIL:
+            return FAILS
+        is_free = state.status is Status.RUNNING and state.blocked is None
+        return 0 if is_free and look.verdict.outcome is Outcome.PASS else HOLDS
 
     @property
     def problem(self) -> str | None:
@@ -206,9 +216,9 @@ def _circumstances(report: Report) -> Iterator[Text]:
 def _criteria(findings: tuple[Finding, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("Criterion", "Kind", "Outcome"):
-        table.add_column(name, no_wrap=name == "Outcome")
+        table.add_column(name)
     for name in ("Value", "Bounds", "Limit", "Sample"):
-        table.add_column(name, justify="right", no_wrap=name != "Bounds")
+        table.add_column(name, justify="right", overflow="fold")
     for finding in findings:
         table.add_row(
             Text(plain(finding.criterion)),

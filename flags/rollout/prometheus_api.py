@@ -92,7 +92,7 @@ class PrometheusApi:
 
     def _ask(self, kind: str, form: Mapping[str, str], result_type: str) -> bytes:
         # Prometheus itself gives up a little earlier, and then says so.
-        limit = {"timeout": f"{self._patience:.3f}s"}
+        limit = {"timeout": f"{self._patience:.3f}"}
         try:
             response = self._pool.request(
                 "POST", f"{self._url}/api/v1/{kind}", body=urlencode({**form, **limit})

@@ -11,6 +11,7 @@ from domain.model.analytics import Figures, Period, RankedCustomer, Ranking
 from domain.model.bill import Bill
 from domain.model.caller import Caller
 from domain.model.customer import Customer
+from domain.model.feature import Decision
 from domain.model.ledger import Account, Allocation, EntryKind, FreeCredit, OpenDebit
 from domain.model.merchant import Merchant
 from domain.model.paging import Page, PageRequest
@@ -228,3 +229,13 @@ class RollupReader(Protocol):
         self, caller: Caller, by: Ranking, month: date | None, page: PageRequest
     ) -> tuple[Merchant, Page[RankedCustomer]]:
         """Return customers with a bill in a month, or ever, the top one first, of one revision."""
+
+
+class Features(Protocol):
+    """Knows who has which feature."""
+
+    def decide(self, feature: str, caller: Caller) -> Decision:
+        """Return whether a caller has a feature; never fails, and asks nobody.
+
+        It is the same for a merchant until the flags change, on every worker.
+        """

@@ -27,6 +27,16 @@ class Reflection:
     """When the answer becomes wrong by itself, whatever is written or not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """In which half of a rollout the call is."""
+
+    feature: str
+    treatment: bool
+    """Whether the merchant has the feature; those who have not are the control."""
+
+
+_arm: ContextVar[Arm | None] = ContextVar("patron_arm", default=None)
 _caller: ContextVar[Caller | None] = ContextVar("patron_caller", default=None)
 _deadline: ContextVar[float | None] = ContextVar("patron_deadline", default=None)
 _failure: ContextVar[Failure | None] = ContextVar("patron_failure", default=None)
@@ -53,6 +63,12 @@ def find_caller() -> Caller | None:
 
 set_caller = _caller.set
 """Say who calls; for the authentication alone."""
+
+find_arm = _arm.get
+"""Return in which arm of a rollout the call is, or None: in none, or not decided yet."""
+
+set_arm = _arm.set
+"""Say in which arm of a rollout the call is; for the gate of the features alone."""
 
 find_deadline = _deadline.get
 """Return when the client stops waiting, on `time.monotonic`'s clock; infinity: never; None: that

@@ -10,12 +10,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
-from domain.ports import Writer
+from domain.ports import Features, Writer
+from flags.deciding import SHIPPED_FLAGS
+from flags.deciding.features import features_in
+from flags.deciding.snapshot import FlagsUnusable, Snapshot
 from server.admin import AdminServer
 from server.auth.verification import token_verifier
 from server.cache.assembly import Cache, running_cache
@@ -33,21 +38,25 @@ from server.metrics.parts import (
     measure_event_loop_lag,
     measure_revision_lag,
     show_answers,
+    show_flags,
     show_invalidations,
     show_keys,
     show_limiters,
     show_load,
     show_pool,
     show_redis,
+    show_shares,
 )
 from server.redis_client import ping, quick_redis
 from server.sentry import capture, close_sentry, init_sentry
-from server.services import SERVICES, add_services, add_standard_services, now
+from server.services import FEATURES, SERVICES, add_services, add_standard_services, now
 from server.settings import Settings, SettingsError
 from server.storage.database import Database
 from server.storage.writer import PostgresWriter
 from server.tasks import Background
 from server.transports import open_server
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -62,19 +71,24 @@ class Serving:
 
 
 async def serve(
-    settings: Settings, *, ready: Callable[[Serving], None], orphaned: Callable[[], bool]
+    settings: Settings,
+    *,
+    number: int,
+    ready: Callable[[Serving], None],
+    orphaned: Callable[[], bool],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain and stop everything.
 
     Args:
         settings: What to serve with.
+        number: Which of the workers on the data directory this is.
         ready: Is told where the server is, once it answers.
         orphaned: Whether nobody is waiting for this to drain: then it ends as soon as the calls in
             flight have.
 
     Raises:
-        SettingsError: A key is missing in production or cannot be used, or a setting makes no
-            sense.
+        SettingsError: A key is missing in production or cannot be used, a file of flags holds
+            none, or a setting makes no sense.
         KeysUnusable: The development key is damaged.
         EmbeddedError: An embedded database cannot be started.
         StorageError: The database is not one that can be served from, or cannot be reached.
@@ -83,7 +97,7 @@ async def serve(
     stop = asyncio.Event()
     for signal_ in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_, stop.set)
-    async with running(settings) as server:
+    async with running(settings, number=number) as server:
         # What is there now stays: collections need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -97,10 +111,11 @@ async def serve(
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Serving]:
+async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Serving]:
     """Run a server with all its parts for as long as the body runs; raises as `serve` does.
 
-    An embedded database must have its schema. It runs for as long as anybody uses it.
+    An embedded database must have its schema. It runs for as long as anybody uses it. Workers that
+    share a data directory have each a number of its own.
     """
     settings.require_keys()
     registry = CollectorRegistry()
@@ -117,6 +132,7 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)
+        features = await _features(settings, number, readings, stack)
         patience = settings.redis_timeout_seconds
         redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         background = Background()
@@ -142,6 +158,8 @@ async def running(settings: Settings) -> AsyncIterator[Serving]:
             capture=capture,
             overload=_overload(settings, background, readings),
             limiters=_limiters(settings, redis, readings),
+            features=features,
+            watched=settings.rollout_flag,
             answers=cache.responses,
             slow_after=settings.slow_call_seconds,
             traces=traces,
@@ -188,6 +206,45 @@ def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
     if redis_url is None:
         redis_url = stack.enter_context(EmbeddedValkey(settings.data_dir))
     return database_url, redis_url
+
+
+async def _features(
+    settings: Settings, number: int, readings: Readings, stack: AsyncExitStack
+) -> Features:
+    """Return what knows who has which feature: Unleash, or a file where there is none."""
+    if settings.unleash_url is None:
+        features = _usable("flags_file", features_in, settings.flags_file or SHIPPED_FLAGS)
+    else:
+        # A server without Unleash saves its client's memory.
+        from flags.deciding.unleash import Unleash, features_of  # noqa: PLC0415
+
+        url, token = settings.require_unleash()
+        bootstrap = None
+        if settings.flags_bootstrap_file is not None:
+            bootstrap = _usable(
+                "flags_bootstrap_file", Snapshot.read, settings.flags_bootstrap_file
+            )
+        unleash = Unleash(
+            url=url,
+            token=token,
+            refresh_seconds=settings.flags_refresh_seconds,
+            instance=f"{platform.node()}:{os.getpid()}",
+        )
+        last_good = settings.data_dir / "flags" / f"worker-{number}.json"
+        features = asked = await stack.enter_async_context(
+            features_of(unleash, last_good=last_good, bootstrap=bootstrap)
+        )
+        show_flags(readings, asked)
+    show_shares(readings, features, FEATURES | {settings.rollout_flag})
+    return features
+
+
+def _usable(setting: str, read: Callable[[Path], T], file: Path) -> T:
+    """Return what is read from a file of flags; raises SettingsError where there are none."""
+    try:
+        return read(file)
+    except FlagsUnusable as error:
+        raise SettingsError(f"PATRON_{setting.upper()}", f"names {file}, which {error}") from error
 
 
 async def _database(

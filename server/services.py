@@ -19,6 +19,7 @@ from patron.bill.v1 import bill_service_pb2
 from patron.bill.v1.bill_service_pb2_grpc import add_BillServiceServicer_to_server
 from patron.customer.v1 import customer_service_pb2
 from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
+from patron.options.v1.options_pb2 import policy
 from server.grpc_health import ServingHealth
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
@@ -39,6 +40,14 @@ SERVICES: Final = (
     *analytics_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
 """The services of the contract that are served."""
+
+FEATURES: Final = frozenset(
+    name
+    for service in SERVICES
+    for method in service.methods
+    if (name := method.GetOptions().Extensions[policy].feature)
+)
+"""The features that gate methods."""
 
 
 def now() -> datetime:

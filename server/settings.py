@@ -117,6 +117,24 @@ def _url_without_user(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _http_url(text: str) -> str:
+    url = _url("https", "http")(text)
+    try:
+        has_host = bool(urlsplit(url).hostname)
+        _ = urlsplit(url).port
+    except ValueError:
+        has_host = False
+    if not has_host:
+        raise ValueError("must be a URL with a host, and a port if there is one")
+    return url
+
+
+def _header(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("must be printable ASCII, without spaces")
+    return text
+
+
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -324,13 +342,13 @@ class Settings:
         meaning="How many bulk transfers a second a merchant may begin.",
     )
     unleash_url: str | None = _var(
-        _url("https", "http"),
+        _http_url,
         None,
         meaning="The API of the Unleash that decides who has a feature, such as "
         "http://localhost:4242/api. Unset: the flags file decides.",
     )
     unleash_token: str | None = _var(
-        str, None, meaning="A client token of Unleash; it also says which environment counts."
+        _header, None, meaning="A client token of Unleash; it also says which environment counts."
     )
     unleash_admin_token: str | None = _var(
         str, None, meaning="An admin token of Unleash, for `patron rollout`."
@@ -445,6 +463,18 @@ class Settings:
     def signs_tokens(self) -> bool:
         """Whether tokens of the development key are accepted: no variable names other keys."""
         return self.is_development and not (self.auth_jwks_file or self.auth_jwks_url)
+
+    def require_unleash(self) -> tuple[str, str]:
+        """Return the URL of Unleash and the client token.
+
+        Raises:
+            SettingsError: One is missing.
+        """
+        if self.unleash_url is None:
+            raise SettingsError("PATRON_UNLEASH_URL", "is required")
+        if self.unleash_token is None:
+            raise SettingsError("PATRON_UNLEASH_TOKEN", "is required with PATRON_UNLEASH_URL")
+        return self.unleash_url, self.unleash_token
 
     def require_keys(self) -> None:
         """Check that this is development, or that the keys to serve with are given.

@@ -33,6 +33,10 @@ class Caller(NamedTuple):
     """When the caller stops waiting, on `time.monotonic`'s clock; None: never."""
     seen: Revision | None = None
     """The revision of the merchant that the caller must not read behind; None: any will do."""
+    app_version: str | None = None
+    """The version of the client's application, if it says so."""
+    platform: str | None = None
+    """What the client's application runs on, such as ios, if it says so."""
 
     def remaining(self) -> float | None:
         """Return how many seconds the caller still waits; None: for ever.

@@ -15,7 +15,8 @@ class DocumentUnreadable(Exception):
 
 def to_document(state: State) -> dict[str, Any]:
     """Return a state as JSON takes it, with the version of its shape."""
-    document: dict[str, Any] = msgspec.to_builtins(state, str_keys=True)
+    # By way of JSON, so that it equals what comes back from there.
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state))
     return {"version": _VERSION, **document}
 
 

@@ -212,7 +212,7 @@ class PrometheusEvidence:
             readings.append(Reading(_TARGETS_UP, str(error)))
             raise EvidenceMissing(str(error), readings) from error
         up = [value for each in found for _, value in each.values]
-        readings.append(Reading(_TARGETS_UP, f"{up[0]:g}" if up else "nothing"))
+        readings.append(Reading(_TARGETS_UP, f"{up[0]:g}" if up else "none"))
         if up == [0]:
             raise EvidenceMissing("Prometheus reaches none of the servers", readings)
 

@@ -9,10 +9,12 @@ import click
 from server.cli.db import db
 from server.cli.demo import demo
 from server.cli.errors import failure
+from server.cli.flags import flags
 from server.cli.merchant import merchant
 from server.cli.rollout import rollout
 from server.cli.serve import serve
 from server.cli.token import token
+from server.cli.unleash import unleash
 from server.cli.worker import worker
 
 
@@ -48,5 +50,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, worker, demo, merchant, token, db, rollout):
+for _command in (serve, worker, demo, merchant, token, db, flags, unleash, rollout):
     main.add_command(_command)

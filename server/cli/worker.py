@@ -46,7 +46,7 @@ def worker(*, number: int) -> None:
     configure_logging(settings.log_level.upper(), worker=number)
     with asyncio.Runner(loop_factory=_event_loop) as runner:
         try:
-            runner.run(serve(settings, ready=_tell, orphaned=orphaned.is_set))
+            runner.run(serve(settings, number=number, ready=_tell, orphaned=orphaned.is_set))
         except DatabaseUnreachable as error:
             raise _Temporary(str(error)) from error
 

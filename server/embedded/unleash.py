@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
 from server import private_files
 from server.embedded.data_directory import DataDirectory
@@ -94,6 +94,7 @@ class EmbeddedUnleash:
         self._port = port
         self._package = package
         self._stack = ExitStack()
+        self._process: _Process | None = None
 
     def __enter__(self) -> UnleashAddress:
         node = _find_node()
@@ -140,6 +141,7 @@ class EmbeddedUnleash:
                     },
                 }
             )
+            self._process = running
             self._stack = stack.pop_all()
         return UnleashAddress(
             f"http://{_HOST}:{port}", known.password, known.admin_token, known.client_token
@@ -152,6 +154,11 @@ class EmbeddedUnleash:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def wait(self) -> NoReturn:
+        """Wait while it runs. Raises ProgramFailed when it ends, which it doesn't by itself."""
+        assert self._process is not None, "it was not entered"  # noqa: S101 - misuse.
+        self._process.wait()
 
     def _read_secrets(self) -> _Secrets:
         content = private_files.read_or_create(
@@ -210,6 +217,12 @@ class _Process:
         if not answer:
             raise ProgramFailed(f"Unleash did not start. {log_tail(self._log)}")
         return int(answer)
+
+    def wait(self) -> NoReturn:
+        """Wait while it runs; raises ProgramFailed when it ends."""
+        assert self._process is not None  # noqa: S101 - it was started.
+        status = self._process.wait()
+        raise ProgramFailed(f"Unleash ended with status {status}. {log_tail(self._log)}")
 
     def __exit__(
         self,

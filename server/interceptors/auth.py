@@ -5,6 +5,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable
+from typing import Final, TypeAlias
 
 from domain.errors import (
     PermissionDeniedError,
@@ -20,6 +21,12 @@ from server.interceptors.deadline import deadline_of
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.metadata import metadata_of
 from server.interceptors.method import Kind, Method
+
+_Client: TypeAlias = tuple[str, str | None, str | None, str | None]
+"""The bearer token, the revision that was seen, the version of the application, its platform."""
+
+_LONGEST: Final = 64
+"""How many characters of a version or a platform count: decisions by them are remembered."""
 
 
 class Auth(Interceptor):
@@ -44,32 +51,42 @@ class Auth(Interceptor):
         scope = method.policy.scope
         missing = f"the token lacks the scope {scope}"
 
-        def admit(identity: Identity, seen: str | None, context: Context) -> None:
+        def admit(identity: Identity, client: _Client, context: Context) -> None:
             if scope not in identity.scopes:
                 raise PermissionDeniedError(
                     Reason.SCOPE_MISSING, missing, metadata={"scope": scope}
                 )
+            _, seen, app_version, platform = client
             least = None if seen is None else _revision(seen)
-            set_caller(Caller(identity.merchant_id, identity.subject, _deadline(context), least))
+            set_caller(
+                Caller(
+                    identity.merchant_id,
+                    identity.subject,
+                    _deadline(context),
+                    least,
+                    app_version,
+                    platform,
+                )
+            )
 
         def authenticated(request: Payload, context: Context) -> Awaitable[Payload]:
-            authorization, seen = _credentials(context)
-            identity = self.recall(authorization)
+            client = _client(context)
+            identity = self.recall(client[0])
             if identity is None:
-                return newly_authenticated(authorization, seen, request, context)
-            admit(identity, seen, context)
+                return newly_authenticated(client, request, context)
+            admit(identity, client, context)
             return call(request, context)
 
         async def newly_authenticated(
-            authorization: str, seen: str | None, request: Payload, context: Context
+            client: _Client, request: Payload, context: Context
         ) -> Payload:
-            admit(await self.verify(authorization), seen, context)
+            admit(await self.verify(client[0]), client, context)
             return await call(request, context)
 
         async def authenticated_stream(request: Payload, context: Context) -> Payload:
-            authorization, seen = _credentials(context)
-            identity = self.recall(authorization) or await self.verify(authorization)
-            admit(identity, seen, context)
+            client = _client(context)
+            identity = self.recall(client[0]) or await self.verify(client[0])
+            admit(identity, client, context)
             lifetime = asyncio.timeout(identity.expires_at - time.time())
             try:
                 async with lifetime:
@@ -117,17 +134,21 @@ class Auth(Interceptor):
                 del self._known[authorization]
 
 
-def _credentials(context: Context) -> tuple[str, str | None]:
-    """Return what the client says of itself, and what it has seen."""
-    authorization, seen = "", None
+def _client(context: Context) -> _Client:
+    """Return what the client says of itself; raises UnauthenticatedError without a token."""
+    authorization, seen, app_version, platform = "", None, None, None
     for key, value in metadata_of(context):
         if key == "authorization":
             authorization = str(value)
         elif key == "patron-min-revision":
             seen = str(value)
+        elif key == "patron-app-version":
+            app_version = str(value)[:_LONGEST]
+        elif key == "patron-platform":
+            platform = str(value)[:_LONGEST]
     if not authorization:
         raise _token_missing()
-    return authorization, seen
+    return authorization, seen, app_version, platform
 
 
 def _revision(text: str) -> Revision:

@@ -10,11 +10,13 @@ import grpc.aio
 from prometheus_client import CollectorRegistry
 
 from domain.errors import Reason, UnimplementedError
+from domain.ports import Features
 from server.answers import Answers
 from server.auth.tokens import TokenVerifier
 from server.interceptors.auth import Auth
 from server.interceptors.codec import Codec
 from server.interceptors.errors import Capture, Errors
+from server.interceptors.feature_gate import FeatureGate
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.log import Log
 from server.interceptors.method import Kind, Method
@@ -42,6 +44,8 @@ def default_interceptors(
     capture: Capture,
     overload: Overload,
     limiters: Mapping[str, RateLimiter],
+    features: Features,
+    watched: str,
     answers: Answers,
     slow_after: float = 1.0,
     traces: Interceptor | None = None,
@@ -54,18 +58,21 @@ def default_interceptors(
         capture: Reports an unexpected exception, with its id and the method.
         overload: Bounds the work of the worker.
         limiters: The limiter of each budget, by its name.
+        features: Knows which merchant has which feature.
+        watched: The feature by whose arms the calls of methods are told apart that have none.
         answers: Keeps the answers that may be kept.
         slow_after: From how many seconds on a call of one request and one answer is logged as slow.
         traces: Traces the calls; None: they aren't.
     """
     return (
         *((traces,) if traces is not None else ()),
-        Metrics(registry),
+        Metrics(registry, watched=watched),
         Log(slow_after=slow_after),
         Errors(capture),
         overload,
         Auth(verifier),
         RateLimit(limiters),
+        FeatureGate(features, watched=watched),
         ResponseCache(answers),
         Codec(),
         Validation(),

@@ -4,7 +4,7 @@ A part knows nothing of metrics: it keeps plain numbers, under the names of the 
 is given the `observe` of a histogram to call.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Collection, Mapping, Sized
 from functools import partial
 from typing import Protocol
 
@@ -96,6 +96,21 @@ class LimiterCounts(Protocol):
     refused: int
     fallbacks: int
     """How many of the decisions were made without Redis."""
+
+
+class Shares(Protocol):
+    """How many merchants have which feature."""
+
+    def share(self, feature: str) -> int | None:
+        """Return the percentage of merchants that have a feature; None: no percentage decides."""
+
+
+class AskedFlags(Protocol):
+    """Flags that somebody else decides about."""
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago their owner told which hold."""
 
 
 class Load(Protocol):
@@ -244,6 +259,25 @@ def show_limiters(readings: Readings, limiters: Mapping[str, LimiterCounts]) -> 
         "Calls that a worker decided about by itself, without Redis.",
         of_each(lambda counts: counts.fallbacks),
         ["class"],
+    )
+
+
+def show_shares(readings: Readings, shares: Shares, features: Collection[str]) -> None:
+    """Show how many merchants have these features by the flags that the worker decides by."""
+    readings.gauge(
+        "patron_feature_rollout_percent",
+        "Percentage of the merchants that have the feature, by the flags that the worker has.",
+        {(feature,): partial(shares.share, feature) for feature in sorted(features)},
+        ["feature"],
+    )
+
+
+def show_flags(readings: Readings, flags: AskedFlags) -> None:
+    """Show how old the flags are."""
+    readings.gauge(
+        "patron_flags_age_seconds",
+        "Seconds since Unleash last told which flags hold.",
+        lambda: flags.age,
     )
 
 

@@ -9,8 +9,9 @@ from prometheus_client.registry import Collector
 
 from server.metrics.histogram import Histogram
 
-Read: TypeAlias = Callable[[], float]
-"""Returns a number that a part keeps; called from another thread than the event loop's."""
+Read: TypeAlias = Callable[[], float | None]
+"""Returns a number that a part keeps; called from another thread than the event loop's. None: it
+has none now, and none is shown."""
 
 Labels: TypeAlias = tuple[str, ...]
 """The values of a metric's labels."""
@@ -64,7 +65,8 @@ class Readings(Collector):
         def read() -> Metric:
             family = kind(name, meaning, labels=labels)
             for values, number in reads.items():
-                family.add_metric(values, number())
+                if (value := number()) is not None:
+                    family.add_metric(values, value)
             return family
 
         self._families.append(read)

@@ -6,8 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
+from server.metrics import Readings
+from server.metrics.rollouts import show_rollouts
 from server.workers.metrics import WorkersCollector
 from tests.support.service import Service
 
@@ -15,14 +19,38 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/prometheus"
 RULES = (FOLDER / "rules.yml").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
+RUNBOOKS = {
+    page: text[text.index("## Runbook") :]
+    for page in ("operations", "rollout")
+    for text in [(ROOT / f"docs/{page}.md").read_text()]
+}
+"""The runbook of the service, and that of rollouts."""
 ALERTS = re.findall(r"^ +- alert: (\w+)$", RULES, re.MULTILINE)
 NAME = re.compile(r"\b(?:grpc_server|patron|process)_[a-z_]+\b")
 
-OF_THE_SUPERVISOR = {
-    f"{metric.name}_total" if metric.type == "counter" else metric.name
-    for metric in WorkersCollector(list).collect()
-}
+
+def _of(collector: Collector) -> set[str]:
+    """Return the names of a collector's metrics."""
+    return {
+        f"{metric.name}_total" if metric.type == "counter" else metric.name
+        for metric in collector.collect()
+    }
+
+
+def _controller() -> Readings:
+    readings = Readings(CollectorRegistry())
+    show_rollouts(readings, {})
+    return readings
+
+
+OF_THE_SUPERVISOR = _of(WorkersCollector(list))
 """What a worker can't know of itself."""
+
+OF_THE_CONTROLLER = _of(_controller())
+"""What `patron rollout run` shows."""
+
+WITH_UNLEASH = {"patron_flags_age_seconds"}
+"""What a worker shows only where Unleash is configured."""
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None,
@@ -32,7 +60,8 @@ needs_promtool = pytest.mark.skipif(
 
 def queries() -> list[str]:
     """Return every query of the runbook."""
-    blocks = re.findall(r"```promql\n(.+?)\n```", OPERATIONS, re.DOTALL)
+    text = "".join([OPERATIONS, *RUNBOOKS.values()])
+    blocks = re.findall(r"```promql\n(.+?)\n```", text, re.DOTALL)
     return [query for block in blocks for query in block.splitlines()]
 
 
@@ -56,7 +85,8 @@ async def test_looks_at_what_there_is(service: Service) -> None:
     used = set(NAME.findall("\n".join([RULES.partition("groups:")[2], *queries()])))
 
     assert {"grpc_server_handled_total", "patron_event_loop_lag_seconds_bucket"} < used
-    assert used - await exported(service) - OF_THE_SUPERVISOR == set()
+    elsewhere = OF_THE_SUPERVISOR | OF_THE_CONTROLLER | WITH_UNLEASH
+    assert used - await exported(service) - elsewhere == set()
 
 
 async def test_every_metric_is_documented(service: Service) -> None:
@@ -65,7 +95,7 @@ async def test_every_metric_is_documented(service: Service) -> None:
     ours = {suffix.sub("", name) for name in await exported(service) if NAME.fullmatch(name)}
     ours = {name for name in ours if not name.startswith("process_")}
 
-    assert documented() == ours | OF_THE_SUPERVISOR
+    assert documented() == ours | OF_THE_SUPERVISOR | OF_THE_CONTROLLER | WITH_UNLEASH
 
 
 def test_every_alert_is_in_the_runbook() -> None:
@@ -74,14 +104,18 @@ def test_every_alert_is_in_the_runbook() -> None:
         r"- alert: (\w+)\n"
         r"(?: {8}(?:expr|for): .*\n| {10}.*\n)+"
         r" {8}labels:\n {10}severity: (?:page|ticket)\n"
-        r' {8}annotations:\n {10}summary: ".+"\n {10}runbook: docs/operations\.md#(\w+)\n',
+        r' {8}annotations:\n {10}summary: ".+"\n {10}runbook: docs/(\w+)\.md#(\w+)\n',
         RULES,
     )
-    entries = re.findall(r"^### (Patron\w+)$", OPERATIONS, re.MULTILINE)
+    entries = [
+        (entry, page)
+        for page, text in RUNBOOKS.items()
+        for entry in re.findall(r"^### (Patron\w+)$", text, re.MULTILINE)
+    ]
 
-    assert [name for name, _ in told] == ALERTS
-    assert [entry.lower() for _, entry in told] == [name.lower() for name in ALERTS]
-    assert entries == ALERTS
+    assert [name for name, _, _ in told] == ALERTS
+    assert [entry for _, _, entry in told] == [name.lower() for name in ALERTS]
+    assert entries == [(name, page) for name, page, _ in told]
 
 
 def test_every_alert_is_tested() -> None:

@@ -141,7 +141,8 @@ async def test_answers(served: Served, bearer: Bearer, registry: CollectorRegist
         "grpc_method": "GetBill",
     }
     assert registry.get_sample_value("grpc_server_started_total", labels) == 1
-    assert registry.get_sample_value("grpc_server_handling_seconds_count", labels) == 1
+    treated = {**labels, "feature": "customer-analytics", "arm": "treatment"}
+    assert registry.get_sample_value("grpc_server_handling_seconds_count", treated) == 1
 
 
 async def test_tells_the_caller(served: Served, bearer: Bearer) -> None:

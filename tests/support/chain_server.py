@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,9 @@ from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
 from domain.model.merchant import Revision
+from domain.ports import Features
+from flags.deciding import SHIPPED_FLAGS
+from flags.deciding.features import features_in
 from patron.analytics.v1 import analytics_service_pb2 as analytics
 from patron.analytics.v1 import analytics_service_pb2_grpc as analytics_grpc
 from patron.bill.v1 import bill_service_pb2 as bill
@@ -68,16 +72,23 @@ def whole_chain(
     capture: Capture = lambda *_: None,
     overload: Overload | None = None,
     limiters: Mapping[str, RateLimiter] = MappingProxyType({}),
+    features: Features | None = None,
+    watched: str = "customer-analytics",
     traces: Interceptor | None = None,
     slow_after: float = 1.0,
 ) -> tuple[Interceptor, ...]:
-    """Return all of Patron's interceptors, with no limit that is not given, and nothing cached."""
+    """Return all of Patron's interceptors, with nothing cached, no limit, and every feature on.
+
+    What is given holds instead.
+    """
     return default_interceptors(
         registry=registry,
         verifier=verifier,
         capture=capture,
         overload=overload or Overload(max_in_flight=10_000, max_streams=1_000),
         limiters=limiters,
+        features=features or features_in(SHIPPED_FLAGS),
+        watched=watched,
         answers=Uncached(),
         slow_after=slow_after,
         traces=traces,
@@ -230,14 +241,14 @@ async def refusal(call: Awaitable[object]) -> Refusal:
 
 def handled(registry: CollectorRegistry, method: str) -> dict[str, int]:
     """Return how many calls of the method ended, by code."""
-    return {
-        sample.labels["grpc_code"]: int(sample.value)
-        for metric in registry.collect()
-        for sample in metric.samples
-        if sample.name == "grpc_server_handled_total"
-        and sample.labels["grpc_method"] == method
-        and sample.value
-    }
+    codes = Counter[str]()
+    for metric in registry.collect():
+        for sample in metric.samples:
+            if sample.name == "grpc_server_handled_total" and (
+                sample.labels["grpc_method"] == method
+            ):
+                codes[sample.labels["grpc_code"]] += int(sample.value)
+    return dict(+codes)
 
 
 async def eventually(condition: Callable[[], object], timeout: float = 3.0) -> None:  # noqa: ASYNC109

@@ -99,7 +99,12 @@ async def test_a_known_token_waits_for_nothing(issuer: Issuer, verifier: Countin
     auth, authorization = Auth(verifier), f"Bearer {issuer.token()}"
     await auth.verify(authorization)
     method: Any = SimpleNamespace(policy=MethodPolicy(scope="bills.read"), kind=Kind.UNARY)
-    metadata = (("user-agent", "test"), ("authorization", authorization))
+    metadata = (
+        ("user-agent", "test"),
+        ("authorization", authorization),
+        ("patron-app-version", "2.1.0"),
+        ("patron-platform", "ios" * 100),
+    )
     context: Any = SimpleNamespace(time_remaining=lambda: 5.0, invocation_metadata=lambda: metadata)
     callers: list[Caller] = []
 
@@ -113,6 +118,7 @@ async def test_a_known_token_waits_for_nothing(issuer: Issuer, verifier: Countin
     assert answer.value.value == "a request"
     [caller] = callers
     assert caller.merchant_id == MERCHANT
+    assert (caller.app_version, caller.platform) == ("2.1.0", ("ios" * 100)[:64])
     assert caller.deadline == pytest.approx(time.monotonic() + 5, abs=1)
 
 

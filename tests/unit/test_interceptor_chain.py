@@ -42,7 +42,8 @@ async def list_bills(_requests: Any, _context: Any) -> AsyncIterator[bill.ListBi
 def test_order(tmp_path: Path) -> None:
     """Metrics see all, errors what anyone refuses; overload costs no token, a limit no parsing.
 
-    A kept answer costs neither; traces, where they are wanted, are around all of it.
+    A kept answer costs neither, and is only for those who have its feature. Traces, where they are
+    wanted, are around all of it.
     """
     traces = Spy()
     verifier = Issuer(tmp_path).verifier()
@@ -56,11 +57,12 @@ def test_order(tmp_path: Path) -> None:
         "Overload",
         "Auth",
         "RateLimit",
+        "FeatureGate",
         "ResponseCache",
         "Codec",
         "Validation",
     ]
-    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 6
+    assert [interceptor.everywhere for interceptor in chain] == [True] * 3 + [False] * 7
 
 
 class Server:

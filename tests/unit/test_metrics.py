@@ -8,28 +8,33 @@ from typing import Any
 import grpc
 import grpc.aio
 import prometheus_client
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
+from server.call import Arm, set_arm
 from server.interceptors.method import Method
 from server.interceptors.metrics import Metrics
 from server.metrics import Histogram, Readings
 from server.metrics.event_loop import sampled_lag
 from server.metrics.parts import (
     show_answers,
+    show_flags,
     show_invalidations,
     show_limiters,
     show_load,
     show_pool,
     show_redis,
+    show_shares,
 )
 from tests.support.chain_server import handled
 
-GET_BILL = Method.describe(
-    "/patron.bill.v1.BillService/GetBill",
-    grpc.unary_unary_rpc_method_handler(lambda _request, _context: None),
-)
+_UNARY: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: None)
+GET_BILL = Method.describe("/patron.bill.v1.BillService/GetBill", _UNARY)
+GET_SUMMARY = Method.describe("/patron.analytics.v1.AnalyticsService/GetSummary", _UNARY)
+CHECK = Method.describe("/grpc.health.v1.Health/Check", _UNARY)
+FAULTS = ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED")
 
 
 @given(st.lists(st.floats(0, 20) | st.sampled_from([0.5, 1.0, 2.0]), max_size=30))
@@ -64,15 +69,62 @@ async def test_counts_every_end_once() -> None:
             raise grpc.aio.AbortError
         return b""
 
-    measured = Metrics(registry).wrap(GET_BILL, call)
+    measured = Metrics(registry, watched="reports").wrap(GET_BILL, call)
     contexts: list[Any] = [SimpleNamespace(code=lambda end=end: end) for end in ends]
     calls = [measured(end, context) for end, context in zip(ends, contexts, strict=True)]
     await asyncio.gather(*calls, return_exceptions=True)
 
     assert handled(registry, "GetBill") == {"OK": 60, "NOT_FOUND": 20, "INTERNAL": 20}
     labels = {"grpc_type": "unary", "grpc_service": GET_BILL.service, "grpc_method": "GetBill"}
-    for name in ("grpc_server_started_total", "grpc_server_handling_seconds_count"):
-        assert registry.get_sample_value(name, labels) == 100
+    value = registry.get_sample_value
+    assert value("grpc_server_started_total", labels) == 100
+    assert value("grpc_server_handling_seconds_count", {**labels, "feature": "", "arm": ""}) == 100
+
+
+@pytest.mark.parametrize(
+    "method, arms",
+    [
+        (GET_BILL, {("", ""), ("reports", "treatment"), ("reports", "control")}),
+        # Whoever lacks the feature of a gated method is refused.
+        (GET_SUMMARY, {("", ""), ("customer-analytics", "treatment")}),
+        (CHECK, {("", "")}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Method) else "",
+)
+async def test_arms(method: Method, arms: set[tuple[str, str]]) -> None:
+    """Ends are told apart by the arm of the call; each is there, as zero, before it happens."""
+    registry = CollectorRegistry()
+
+    async def call(request: Arm | None, _context: object) -> bytes:
+        if request is not None:
+            set_arm(request)
+        return b""
+
+    measured = Metrics(registry, watched="reports").wrap(method, call)
+    zero = {(*arm, code): 0 for arm in arms for code in ("OK", *FAULTS)}
+    assert ends(registry) == zero
+
+    treatment = Arm(method.policy.feature or "reports", treatment=True)
+    contexts: list[Any] = [SimpleNamespace()] * 3
+    for request in [None, treatment, treatment]:
+        await asyncio.create_task(measured(request, contexts.pop()))  # type: ignore[arg-type]
+    if method is not CHECK:
+        treated = (treatment.feature, "treatment", "OK")
+        assert ends(registry) == {**zero, ("", "", "OK"): 1, treated: 2}
+
+
+def ends(registry: CollectorRegistry) -> dict[tuple[str, str, str], int]:
+    """Return how many calls ended, by feature, arm and code; the histogram has as many."""
+    counts = {}
+    for metric in registry.collect():
+        for sample in metric.samples:
+            labels = sample.labels
+            if sample.name == "grpc_server_handled_total":
+                key = (labels["feature"], labels["arm"], labels["grpc_code"])
+                counts[key] = int(sample.value)
+            elif sample.name == "grpc_server_handling_seconds_count":
+                assert sample.value == counts[labels["feature"], labels["arm"], "OK"]
+    return counts
 
 
 def test_shows_faults_before_they_happen() -> None:
@@ -82,7 +134,7 @@ def test_shows_faults_before_they_happen() -> None:
     async def call(_request: object, _context: object) -> bytes:
         return b""
 
-    Metrics(registry).wrap(GET_BILL, call)
+    Metrics(registry, watched="reports").wrap(GET_BILL, call)
 
     shown = {
         sample.labels["grpc_code"]: sample.value
@@ -90,8 +142,7 @@ def test_shows_faults_before_they_happen() -> None:
         for sample in metric.samples
         if sample.name == "grpc_server_handled_total"
     }
-    faults = ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED")
-    assert shown == dict.fromkeys(("OK", *faults), 0)
+    assert shown == dict.fromkeys(("OK", *FAULTS), 0)
 
 
 def test_buckets_hold_the_objectives() -> None:
@@ -101,7 +152,7 @@ def test_buckets_hold_the_objectives() -> None:
     async def call(_request: object, _context: object) -> bytes:
         return b""
 
-    Metrics(registry).wrap(GET_BILL, call)
+    Metrics(registry, watched="reports").wrap(GET_BILL, call)
 
     shown = generate_latest(registry).decode()
     assert 'le="0.05"' in shown
@@ -152,6 +203,10 @@ def test_parts() -> None:
     load = SimpleNamespace(in_flight=18, streams=20)
     show_load(readings, load, SimpleNamespace(abandoned=22), max_in_flight=19, max_streams=21)
 
+    shares = {"customer-analytics": 10, "segments": 0, "by-name": None}
+    show_shares(readings, SimpleNamespace(share=shares.get), shares)
+    show_flags(readings, SimpleNamespace(age=23.0))
+
     assert [line for line in lines(registry) if not line.startswith("#")] == [
         'patron_cache_requests_total{result="hit",tier="local"} 1.0',
         'patron_cache_requests_total{result="miss",tier="local"} 2.0',
@@ -180,6 +235,9 @@ def test_parts() -> None:
         "patron_in_flight_max 19.0",
         "patron_streams 20.0",
         "patron_streams_max 21.0",
+        'patron_feature_rollout_percent{feature="customer-analytics"} 10.0',
+        'patron_feature_rollout_percent{feature="segments"} 0.0',
+        "patron_flags_age_seconds 23.0",
     ]
 
 

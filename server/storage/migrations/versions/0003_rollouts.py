@@ -42,7 +42,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("rollout_audit_pkey")),
         sa.UniqueConstraint(
-            "flag", "happened_at", "actor", "action", name=op.f("rollout_audit_flag_key")
+            "flag", "happened_at", "actor", "action", name=op.f("rollout_audit_happened_at_key")
         ),
         comment="Immutable: who did what to a rollout",
     )

@@ -1,0 +1,39 @@
+"""`patron flags`: who has which feature."""
+
+from pathlib import Path
+
+import click
+
+from server.cli.errors import Failure
+from server.settings import Settings
+
+
+@click.group()
+def flags() -> None:
+    """Look after the flags that decide who has which feature."""
+
+
+@flags.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, at once and as a whole.  [default: standard output]",
+)
+def export(output: Path | None) -> None:
+    """Write the flags that Unleash has now, for PATRON_FLAGS_BOOTSTRAP_FILE or PATRON_FLAGS_FILE.
+
+    Unleash is that of PATRON_UNLEASH_URL, asked with PATRON_UNLEASH_TOKEN.
+    """
+    url, token = Settings.load().require_unleash()
+    from flags.deciding.export import fetch
+    from flags.deciding.snapshot import FlagsUnusable
+    from server.private_files import replace
+
+    try:
+        text = fetch(url, token)
+    except FlagsUnusable as error:
+        raise Failure(f"Unleash at {url} {error}") from error
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        replace(output, text.encode())

@@ -105,13 +105,13 @@ def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | 
         told.append("a metric cannot be read" if look else "nothing was looked at yet")
     elif look.verdict.outcome is not Outcome.PASS:
         open_ones = ", ".join(
-            f"{finding.criterion} ({finding.reason}) {finding.outcome}"
+            f"{finding.criterion} {finding.outcome}"
             for finding in look.verdict.findings
             if finding.outcome in (Outcome.FAIL, Outcome.HOLD)
         )
         told.append(f"the verdict is {look.verdict.outcome}: {open_ones}")
-    if seconds := phases.time_left(plan, state, at):
-        told.append(f"{seconds:,.0f} s of the phase's least time are left")
+    if phases.time_left(plan, state, at):
+        told.append("the phase's least time is not over")
     return "; ".join(told) or None
 
 

@@ -12,9 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
 import flags
+from flags.rollout.controller import Controller
+from flags.rollout.plan import load_plan
+from flags.rollout.prometheus import PrometheusEvidence
 from flags.rollout.spool import Spool
+from flags.rollout.unleash_admin import UnleashSwitch
 from server.cli.rollout.exits import FAILS, HOLDS, UNREADABLE, UNSEEN
 from server.embedded import EmbeddedPostgres
+from server.storage.rollouts import PostgresRollouts
 from tests.support.command_line import invoke
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus, scraped
 from tests.support.unleash import Unleash
@@ -260,6 +265,33 @@ def test_without_the_database_the_record_waits(started: Rollout) -> None:
     assert [row["action"] for row in started.rows("rollout_audit")].count("roll back") == 1
     assert started.state()["state"]["status"] == "running"
     assert not [each for each in Spool(started.data).read() if each.flag == started.flag]
+
+
+def test_the_controller_learns_of_it_first(started: Rollout, monitor: Prometheus) -> None:
+    """A roll back that waits is a stop to the controller that comes back, no change by a person."""
+    started.run("rollback", "--as", "eve", "--wait", "0", status=UNSEEN, **NO_DATABASE)
+    plan = load_plan(Path(started.variables["PATRON_ROLLOUTS_DIR"], f"{started.flag}.yaml"))
+    address = started.unleash.address
+
+    async def look(url: str) -> None:
+        async with PostgresRollouts.connect(url) as store:
+            controller = Controller(
+                plan,
+                switch=UnleashSwitch(api=address.api, token=address.admin_token),
+                evidence=PrometheusEvidence(plan, monitor.url),
+                store=store,
+                holder="test",
+                report=lambda error, _: pytest.fail(str(error)),
+                spool=Spool(started.data),
+            )
+            await controller.look()
+            await store.drop_lease(plan.flag, "test")
+
+    with EmbeddedPostgres(started.data) as urls:
+        asyncio.run(look(urls.maintenance))
+    state = started.state()["state"]
+    assert state["status"] == "stopped"
+    assert [entry["action"] for entry in state["history"]] == ["start", "roll back"]
 
 
 def test_a_lower_share_is_not_raised(started: Rollout) -> None:

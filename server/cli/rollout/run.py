@@ -50,6 +50,7 @@ async def _control(settings: Settings, plans: "Sequence[Plan]", database_url: st
     from prometheus_client import CollectorRegistry
 
     from flags.rollout.controller import Controller
+    from flags.rollout.spool import Spool
     from server.admin import AdminServer
     from server.health import Health
     from server.metrics import Readings
@@ -76,6 +77,7 @@ async def _control(settings: Settings, plans: "Sequence[Plan]", database_url: st
                 store=store,
                 holder=holder,
                 report=capture_hold,
+                spool=Spool(settings.data_dir),
             )
             for plan in plans
         }

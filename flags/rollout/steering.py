@@ -9,7 +9,13 @@ from flags.rollout import phases
 from flags.rollout.moving import carry_out
 from flags.rollout.phases import Move, MoveRefused
 from flags.rollout.plan import Plan
-from flags.rollout.ports import FlagSwitch, FlagUnusable, RolloutStore, StateChanged
+from flags.rollout.ports import (
+    FlagChanged,
+    FlagSwitch,
+    FlagUnusable,
+    RolloutStore,
+    StateChanged,
+)
 from flags.rollout.state import Entry, Look, State, Status
 from flags.rollout.verdict import Outcome
 
@@ -94,6 +100,10 @@ async def steer(
                 await carry_out(move, found=found, version=version, store=store, switch=switch)
         except StateChanged:
             continue
+        except FlagChanged:
+            if (await switch.read(plan.flag)).percent != move.percent:
+                raise
+            # The controller has seen what was saved, and was faster to do it.
         return step
     raise MoveRefused("The state changes all the time: is there more than one controller?")
 

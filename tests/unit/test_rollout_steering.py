@@ -47,10 +47,16 @@ class World:
             clock=lambda: self.now,
         )
 
-    async def do(self, action: Action, **ports: Any) -> None:
+    async def do(self, action: Action, *, store: Any = None, switch: Any = None) -> None:
         """Do what a person asks for."""
-        used = {"store": self.store, "switch": self.switch} | ports
-        await steer(PLAN, Wish(action, "ann", "so"), at=self.now, dry_run=False, **used)
+        await steer(
+            PLAN,
+            Wish(action, "ann", "so"),
+            switch=switch or self.switch,
+            store=store or self.store,
+            at=self.now,
+            dry_run=False,
+        )
 
     async def at_half(self) -> None:
         """Bring it to the phase of 50 %, whose least time is over."""

@@ -99,7 +99,7 @@ class UnleashSwitch:
         self._environment = environment
         self._headers = {"Authorization": token}
         # Nothing is sent again: by then it may be another one's turn. The token follows nowhere.
-        self._http = urllib3.PoolManager(timeout=timeout, retries=False)
+        self._http = urllib3.PoolManager(maxsize=4, timeout=timeout, retries=False)
 
     async def read(self, flag: str) -> Share:
         """Return how the flag stands, as `FlagSwitch` says."""

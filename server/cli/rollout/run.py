@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flags.rollout.plan import Plan
+    from flags.rollout.prometheus import PrometheusEvidence
+    from flags.rollout.unleash_admin import UnleashSwitch
 
 _CLOSING_SECONDS: Final = 2.0
 
@@ -37,20 +39,28 @@ def run(flags: tuple[str, ...], data_dir: Path | None) -> None:
     """
     settings = Settings.load(data_dir=data_dir)
     plans = [find_plan(settings, flag) for flag in dict.fromkeys(flags)]
+    switch = unleash_switch(settings)
+    evidence = [prometheus_evidence(settings, plan) for plan in plans]
     from server.logs import configure_logging
 
     configure_logging(settings.log_level.upper())
     with maintenance_database(settings) as url:
-        asyncio.run(_control(settings, plans, url))
+        asyncio.run(_control(settings, list(zip(plans, evidence, strict=True)), switch, url))
 
 
-async def _control(settings: Settings, plans: "Sequence[Plan]", database_url: str) -> None:
+async def _control(
+    settings: Settings,
+    plans: "Sequence[tuple[Plan, PrometheusEvidence]]",
+    switch: "UnleashSwitch",
+    database_url: str,
+) -> None:
     from importlib.metadata import version
 
     import structlog
     from prometheus_client import CollectorRegistry
 
     from flags.rollout.controller import Controller
+    from flags.rollout.spool import Spool
     from server.admin import AdminServer
     from server.health import Health
     from server.metrics import Readings
@@ -68,17 +78,18 @@ async def _control(settings: Settings, plans: "Sequence[Plan]", database_url: st
         )
         stack.push_async_callback(asyncio.to_thread, close_sentry, _CLOSING_SECONDS)
         store = await stack.enter_async_context(PostgresRollouts.connect(database_url))
-        switch, holder = unleash_switch(settings), _name()
+        holder = _name()
         controllers = {
             plan.flag: Controller(
                 plan,
                 switch=switch,
-                evidence=prometheus_evidence(settings, plan),
+                evidence=evidence,
                 store=store,
                 holder=holder,
                 report=capture_hold,
+                spool=Spool(settings.data_dir),
             )
-            for plan in plans
+            for plan, evidence in plans
         }
         registry = CollectorRegistry()
         show_rollouts(Readings(registry), controllers)

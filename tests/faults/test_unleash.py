@@ -17,6 +17,7 @@ from domain.model.caller import Caller
 from flags.deciding.snapshot import Snapshot
 from flags.deciding.unleash import Unleash, UnleashFeatures, features_of
 from patron.customer.v1.customer_service_pb2 import ListCustomersRequest
+from patron.feature.v1.feature_service_pb2 import GetFeaturesRequest
 from tests.support.chain_server import refusal
 from tests.support.flag_server import MISCHIEF, FlagServer
 from tests.support.flags import flag, flags_of, let_in, merchants
@@ -76,11 +77,13 @@ def bootstrap_file(folder: Path, *, percent: int) -> Path:
 
 
 async def assert_closed(client: Client) -> None:
-    """Assert that the gate is closed, and that what it does not guard is served."""
+    """Assert that the gate is closed, that the app is told so, and that all else is served."""
     refused = await refusal(client.analytics.GetSummary(MARCH))
     assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
     assert refused.reason == "FEATURE_DISABLED"
     await client.customers.ListCustomers(ListCustomersRequest())
+    told = await client.features.GetFeatures(GetFeaturesRequest())
+    assert [(each.name, each.enabled) for each in told.features] == [(FLAG, False)]
 
 
 async def gauge(service: Service, name: str) -> float:

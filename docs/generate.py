@@ -21,6 +21,7 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
     MethodOptions,
 )
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from buf.validate import validate_pb2
@@ -207,8 +208,12 @@ def _service(
             (method.output_type, method.server_streaming),
         ):
             name = _short(type_name)
+            file_, at, message = messages.pop(type_name)
+            if not message.field:
+                yield f"`{name}` has no fields."
+                continue
             yield f"A stream of `{name}`:" if streams else f"`{name}`:"
-            yield _fields(*messages.pop(type_name))
+            yield _fields(file_, at, message)
 
 
 def _policy(method: MethodDescriptorProto) -> options_pb2.MethodPolicy:
@@ -292,6 +297,8 @@ def _describe_kind(facts: dict[str, Any]) -> Iterator[str]:
         least, most = facts.pop(low, None), facts.pop(high, None)
         if isinstance(least, Timestamp):
             yield f"not before {least.ToJsonString()}"
+        elif isinstance(least, Duration):
+            yield f"at least {least.ToSeconds()} s"
         elif least is not None and most is not None:
             yield f"{least:,} to {most:,}{unit}"
         elif least is not None:

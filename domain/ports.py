@@ -12,6 +12,7 @@ from domain.model.bill import Bill
 from domain.model.caller import Caller
 from domain.model.customer import Customer
 from domain.model.feature import Decision
+from domain.model.feedback import Feedback
 from domain.model.ledger import Account, Allocation, EntryKind, FreeCredit, OpenDebit
 from domain.model.merchant import Merchant
 from domain.model.paging import Page, PageRequest
@@ -140,6 +141,20 @@ class WriteTransaction(Protocol):
     async def post(self, posting: Posting, answer: object) -> None:
         """Write bills; `answer` is the answer of this write."""
 
+    async def find_feedback(
+        self, feature: str, subject: str, since: datetime
+    ) -> tuple[Feedback | None, int]:
+        """Return a person's feedback on a feature, and how many people of the merchant's counted.
+
+        Args:
+            feature: The feature.
+            subject: The person.
+            since: Only people who counted later are counted.
+        """
+
+    async def put_feedback(self, before: Feedback | None, after: Feedback) -> None:
+        """Keep feedback, which is the answer of this write, in place of the one before."""
+
     async def remember(self, answer: object) -> None:
         """Keep the answer of a write that changes nothing."""
 
@@ -239,3 +254,10 @@ class Features(Protocol):
 
         It is the same for a merchant until the flags change, on every worker.
         """
+
+
+class Ratings(Protocol):
+    """Counts how features are rated, for who decides about their rollout."""
+
+    def count(self, feature: str, rating: int, *, treatment: bool) -> None:
+        """Count a rating, 1 to 5, of somebody who has the feature, or has not (`treatment`)."""

@@ -4,7 +4,8 @@ import json
 import socketserver
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -32,14 +33,25 @@ class Report(Protocol):
         """Return what `/healthz` tells beside that, as JSON takes it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a further path answers."""
+
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What is sent beside the content's type."""
+
+
 class AdminServer:
-    """Serves `/metrics` and `/healthz` from a thread of its own."""
+    """Serves `/metrics`, `/healthz` and further pages, each request in a thread of its own."""
 
     def __init__(
         self,
         *,
         registry: CollectorRegistry,
         health: Callable[[], Report],
+        pages: Mapping[str, Callable[[], Page]] = MappingProxyType({}),
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -48,6 +60,7 @@ class AdminServer:
         Args:
             registry: The metrics to show.
             health: Tells how the server is; called from another thread, for each request.
+            pages: What further paths answer; called like `health`.
             host: The address to listen on.
             port: The port to listen on; 0 is any free one.
 
@@ -55,6 +68,7 @@ class AdminServer:
             OSError: The port cannot be had.
         """
         self._health = health
+        self._pages = pages
         self._metrics = make_wsgi_app(registry)
         try:
             self._server = _Server((host, port), _Handler)
@@ -96,18 +110,23 @@ class AdminServer:
     def _answer(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        body: dict[str, object]
         match environ["PATH_INFO"]:
             case "/metrics":
                 return list(self._metrics(environ, start_response))
             case "/healthz":
                 report = self._health()
                 status = "200 OK" if report.well else "503 Service Unavailable"
-                body = {"status": report.status, **report.details()}
+                page = _json({"status": report.status, **report.details()})
+            case path if path in self._pages:
+                status, page = "200 OK", self._pages[path]()
             case _:
-                status, body = "404 Not Found", {"status": "not found"}
-        start_response(status, [("Content-Type", "application/json")])
-        return [json.dumps(body).encode() + b"\n"]
+                status, page = "404 Not Found", _json({"status": "not found"})
+        start_response(status, [("Content-Type", page.content_type), *page.headers.items()])
+        return [page.body]
+
+
+def _json(body: Mapping[str, object]) -> Page:
+    return Page("application/json", json.dumps(body).encode() + b"\n")
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):

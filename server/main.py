@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
-from domain.ports import Features, Writer
+from domain.ports import Features, Ratings, Writer
 from flags.deciding import SHIPPED_FLAGS
 from flags.deciding.features import features_in
 from flags.deciding.snapshot import FlagsUnusable, Snapshot
@@ -26,6 +26,7 @@ from server.auth.verification import token_verifier
 from server.cache.assembly import Cache, running_cache
 from server.cache.writer import CacheInvalidatingWriter
 from server.embedded import EmbeddedPostgres, EmbeddedValkey
+from server.error_kinds import ErrorKinds
 from server.grpc_health import ServingHealth
 from server.health import Health
 from server.interceptors import Chain, Overload, default_interceptors
@@ -38,6 +39,7 @@ from server.metrics.parts import (
     measure_event_loop_lag,
     measure_revision_lag,
     show_answers,
+    show_error_kinds,
     show_flags,
     show_invalidations,
     show_keys,
@@ -47,6 +49,7 @@ from server.metrics.parts import (
     show_redis,
     show_shares,
 )
+from server.metrics.ratings import RatingCounts
 from server.redis_client import ping, quick_redis
 from server.sentry import capture, close_sentry, init_sentry
 from server.services import FEATURES, SERVICES, add_services, add_standard_services, now
@@ -129,10 +132,10 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
         stack.push_async_callback(asyncio.to_thread, close_sentry)
         verifier, keys = await stack.enter_async_context(token_verifier(settings))
         show_keys(readings, keys)
+        features = await _features(settings, number, readings, stack)
         traces = await _traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)
-        features = await _features(settings, number, readings, stack)
         patience = settings.redis_timeout_seconds
         redis = await stack.enter_async_context(quick_redis(redis_url, patience=patience))
         background = Background()
@@ -144,6 +147,9 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
             needed={"database": database.ping},
             helpful={"redis": partial(ping, redis)},
         )
+        error_kinds = ErrorKinds(redis, {*FEATURES, settings.rollout_flag})
+        await stack.enter_async_context(error_kinds.running())
+        show_error_kinds(readings, error_kinds)
         admin = stack.enter_context(
             AdminServer(
                 registry=registry,
@@ -156,6 +162,7 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
             registry=registry,
             verifier=verifier,
             capture=capture,
+            note=error_kinds.note,
             overload=_overload(settings, background, readings),
             limiters=_limiters(settings, redis, readings),
             features=features,
@@ -169,7 +176,15 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
         )
         serving_health = ServingHealth(service.full_name for service in SERVICES)
         target = await stack.enter_async_context(
-            _grpc_server(settings, interceptors, database, writer, serving_health)
+            _grpc_server(
+                settings,
+                interceptors,
+                database,
+                writer,
+                features,
+                RatingCounts(FEATURES, readings),
+                serving_health,
+            )
         )
         yield Serving(target, admin.address, serving_health)
 
@@ -313,18 +328,20 @@ def _limiters(settings: Settings, redis: Redis, readings: Readings) -> dict[str,
 
 
 @asynccontextmanager
-async def _grpc_server(
+async def _grpc_server(  # noqa: PLR0917 - each is a part of its own
     settings: Settings,
     interceptors: Sequence[Interceptor],
     database: Database,
     writer: Writer,
+    features: Features,
+    ratings: Ratings,
     health: ServingHealth,
 ) -> AsyncIterator[str]:
     """Serve gRPC for as long as the body runs; lends the address."""
     # Other workers listen on the same port; that nobody else has it, their supervisor checks.
     server, port = open_server(settings)
     registration = Chain(interceptors).around(server)
-    add_services(registration, settings, database, writer)
+    add_services(registration, settings, database, writer, features, ratings)
     add_standard_services(registration, health, with_reflection=settings.is_development)
     await health.tell(serving=False)
     await server.start()

@@ -9,22 +9,26 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
-from domain.ports import Writer
+from domain.ports import Features, Ratings, Writer
 from domain.use_cases.analytics import Analytics
 from domain.use_cases.bills import Bills
 from domain.use_cases.customers import Customers
+from domain.use_cases.features import GatedFeatures
 from patron.analytics.v1 import analytics_service_pb2
 from patron.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from patron.bill.v1 import bill_service_pb2
 from patron.bill.v1.bill_service_pb2_grpc import add_BillServiceServicer_to_server
 from patron.customer.v1 import customer_service_pb2
 from patron.customer.v1.customer_service_pb2_grpc import add_CustomerServiceServicer_to_server
+from patron.feature.v1 import feature_service_pb2
+from patron.feature.v1.feature_service_pb2_grpc import add_FeatureServiceServicer_to_server
 from patron.options.v1.options_pb2 import policy
 from server.grpc_health import ServingHealth
 from server.handlers.analytics import AnalyticsHandler
 from server.handlers.bills import BillHandler
 from server.handlers.customers import CustomerHandler
 from server.handlers.digests import Digests
+from server.handlers.features import FeatureHandler
 from server.handlers.page_tokens import PageTokens
 from server.phones import parse_phone
 from server.private_files import read_or_create
@@ -38,6 +42,7 @@ SERVICES: Final = (
     *customer_service_pb2.DESCRIPTOR.services_by_name.values(),
     *bill_service_pb2.DESCRIPTOR.services_by_name.values(),
     *analytics_service_pb2.DESCRIPTOR.services_by_name.values(),
+    *feature_service_pb2.DESCRIPTOR.services_by_name.values(),
 )
 """The services of the contract that are served."""
 
@@ -55,8 +60,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def add_services(
-    server: grpc.aio.Server, settings: Settings, database: Database, writer: Writer
+def add_services(  # noqa: PLR0917 - each is a part of its own
+    server: grpc.aio.Server,
+    settings: Settings,
+    database: Database,
+    writer: Writer,
+    features: Features,
+    ratings: Ratings,
 ) -> None:
     """Register the services of the contract with a server."""
     secret = _secret(settings)
@@ -64,9 +74,13 @@ def add_services(
     customers = Customers(writer, PostgresCustomers(database), parse_phone, now)
     bills = Bills(writer, PostgresBills(database), parse_phone, now)
     analytics = Analytics(PostgresRollups(database), now)
+    gated = GatedFeatures(FEATURES, features, writer, ratings, now)
     add_CustomerServiceServicer_to_server(CustomerHandler(customers, digests, pages), server)
     add_BillServiceServicer_to_server(BillHandler(bills, digests, pages), server)
     add_AnalyticsServiceServicer_to_server(AnalyticsHandler(analytics, pages), server)
+    add_FeatureServiceServicer_to_server(
+        FeatureHandler(gated, digests, refresh_seconds=settings.flags_refresh_seconds), server
+    )
 
 
 def add_standard_services(

@@ -228,12 +228,14 @@ class Settings:
         _integer(1, 100_000), "256", meaning="How many streams a worker has open at most."
     )
     admin_host: str = _var(
-        str, "127.0.0.1", meaning="The address on which /metrics and /healthz are served."
+        str,
+        "127.0.0.1",
+        meaning="The address on which /metrics, /healthz and /rollouts are served.",
     )
     admin_port: int = _var(
         _integer(0, _HIGHEST_PORT),
         "9464",
-        meaning="The port on which /metrics and /healthz are served; 0: any free one.",
+        meaning="The port on which /metrics, /healthz and /rollouts are served; 0: any free one.",
     )
     data_dir: Path = _var(
         Path,

@@ -25,3 +25,11 @@ class Decision:
 
     enabled: bool
     reason: DecisionReason
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature, as a caller has it."""
+
+    name: str
+    decision: Decision

@@ -14,8 +14,8 @@ from flags.deciding.snapshot import Snapshot
 Evaluate: TypeAlias = Callable[[str, dict[str, Any]], bool]
 """Returns whether a flag is on in a context, as Unleash calls what it decides by."""
 
-_REMEMBERED: Final = 100_000
-"""How many decisions are remembered, the newest ones: some 25 MB."""
+_REMEMBERED: Final = 50_000
+"""How many decisions are remembered, the newest ones: some 14 MB."""
 
 _Key: TypeAlias = tuple[str, UUID, str | None, str | None]
 

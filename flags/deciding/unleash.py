@@ -92,6 +92,8 @@ async def features_of(
         multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
         event_callback=heard,
     )
+    # A poll for which a busy machine has no time at once is made later, not left out.
+    client.unleash_scheduler.configure(job_defaults={"misfire_grace_time": None})
     features = UnleashFeatures(client, cache)
     started = _in_thread(client.initialize_client)
     if not cache.bootstrapped:

@@ -22,6 +22,8 @@ from flags.rollout.prometheus_api import PrometheusApi, PrometheusFailed, Series
 
 TREATMENT: Final = "treatment"
 CONTROL: Final = "control"
+FEATURE: Final = "feature"
+"""The treatment on what the flag gates, where `arms` tells it from what both arms can call."""
 
 _LABELS: Final[Mapping[Query, tuple[str, ...]]] = {
     Query.GATED_ENDED: ("grpc_code",),
@@ -126,6 +128,8 @@ class PrometheusEvidence:
     ) -> dict[str, tuple[ArmPoint, ...]]:
         """Return how each arm did on the methods that both can call, the oldest first.
 
+        FEATURE is how the treatment did on those that the flag gates.
+
         Args:
             since: The first time, in seconds since the epoch.
             until: The last one.
@@ -135,17 +139,30 @@ class PrometheusEvidence:
         Raises:
             EvidenceMissing: A metric cannot be read.
         """
-        ended, seconds = await asyncio.gather(
-            self._ask_over(Query.COMPARED_ENDED, since, until, step),
-            self._ask_over(Query.COMPARED_SECONDS, since, until, step),
+        gated, gated_seconds, ended, seconds = await asyncio.gather(
+            *(
+                self._ask_over(query, since, until, step)
+                for query in (
+                    Query.GATED_ENDED,
+                    Query.GATED_SECONDS,
+                    Query.COMPARED_ENDED,
+                    Query.COMPARED_SECONDS,
+                )
+            )
         )
         return {
-            arm: tuple(
-                self._point(at, _by(table, arm), _by(seconds.get(at, {}), arm))
-                for at, table in sorted(ended.items())
-            )
-            for arm in (TREATMENT, CONTROL)
+            FEATURE: self._points(gated, gated_seconds, TREATMENT),
+            TREATMENT: self._points(ended, seconds, TREATMENT),
+            CONTROL: self._points(ended, seconds, CONTROL),
         }
+
+    def _points(
+        self, ended: Mapping[float, _Table], seconds: Mapping[float, _Table], arm: str
+    ) -> tuple[ArmPoint, ...]:
+        return tuple(
+            self._point(at, _by(table, arm), _by(seconds.get(at, {}), arm))
+            for at, table in sorted(ended.items())
+        )
 
     def _point(
         self, at: float, codes: Mapping[str, float], buckets: Mapping[str, float]

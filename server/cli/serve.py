@@ -98,6 +98,7 @@ def _serve(settings: Settings) -> None:
     from prometheus_client import CollectorRegistry
 
     from server.admin import AdminServer
+    from server.cli.rollout.page import rollouts_pages
     from server.embedded import DataDirectory, RunningServer
     from server.workers import Supervisor, WorkersCollector, held_port, workers_health
 
@@ -106,7 +107,7 @@ def _serve(settings: Settings) -> None:
         if settings.embeds_database or settings.redis_url is None:
             stack.enter_context(directory.server_lock())
         port = stack.enter_context(held_port(settings.host, settings.port))
-        _start_databases(settings, stack)
+        database_url = _start_databases(settings, stack)
         supervisor = Supervisor(
             settings.workers,
             _worker_command(settings, port),
@@ -118,6 +119,7 @@ def _serve(settings: Settings) -> None:
             AdminServer(
                 registry=registry,
                 health=lambda: workers_health(supervisor.statuses()),
+                pages=rollouts_pages(settings, database_url),
                 host=settings.admin_host,
                 port=settings.admin_port,
             )
@@ -133,8 +135,12 @@ def _serve(settings: Settings) -> None:
         asyncio.run(supervisor.run(ready=ready))
 
 
-def _start_databases(settings: Settings, stack: ExitStack) -> None:
-    """Start what is embedded, for as long as the stack is open, with all that workers need."""
+def _start_databases(settings: Settings, stack: ExitStack) -> str | None:
+    """Start what is embedded, for as long as the stack is open, with all that workers need.
+
+    Returns:
+        The URL of the database, as the serving role; None: no setting says which it is.
+    """
     import structlog
 
     from server.embedded import EmbeddedPostgres, EmbeddedValkey
@@ -144,15 +150,18 @@ def _start_databases(settings: Settings, stack: ExitStack) -> None:
         structlog.get_logger().info(
             f"starting {' and '.join(embedded)}", data_dir=str(settings.data_dir.resolve())
         )
+    database_url = settings.database_url
     if settings.embeds_database:
         from server.storage.migrate import migrate
 
         urls = stack.enter_context(EmbeddedPostgres(settings.data_dir))
         asyncio.run(migrate(urls.owner))
+        database_url = urls.serving
         if settings.is_development:
             merchants.ensure_demo_merchant(urls.maintenance)
     if settings.redis_url is None:
         stack.enter_context(EmbeddedValkey(settings.data_dir))
+    return database_url
 
 
 def _worker_command(settings: Settings, port: int) -> "WorkerCommand":

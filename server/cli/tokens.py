@@ -38,9 +38,15 @@ def all_scopes() -> list[str]:
     from patron.analytics.v1 import analytics_service_pb2
     from patron.bill.v1 import bill_service_pb2
     from patron.customer.v1 import customer_service_pb2
+    from patron.feature.v1 import feature_service_pb2
     from patron.options.v1.options_pb2 import policy
 
-    contract = (analytics_service_pb2, bill_service_pb2, customer_service_pb2)
+    contract = (
+        analytics_service_pb2,
+        bill_service_pb2,
+        customer_service_pb2,
+        feature_service_pb2,
+    )
     return sorted(
         {
             method.GetOptions().Extensions[policy].scope

@@ -9,11 +9,14 @@ from google.protobuf.message import Message
 from domain.model.request import RequestKey
 from patron.bill.v1.bill_service_pb2 import CreateBillRequest
 from patron.customer.v1.customer_service_pb2 import CreateCustomerRequest, UpdateCustomerRequest
+from patron.feature.v1.feature_service_pb2 import SendFeedbackRequest
 
 _HASH: Final = "sha256"
 
 
-WriteRequest = CreateCustomerRequest | UpdateCustomerRequest | CreateBillRequest
+WriteRequest = (
+    CreateCustomerRequest | UpdateCustomerRequest | CreateBillRequest | SendFeedbackRequest
+)
 
 
 class Digests:

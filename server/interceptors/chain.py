@@ -15,7 +15,7 @@ from server.answers import Answers
 from server.auth.tokens import TokenVerifier
 from server.interceptors.auth import Auth
 from server.interceptors.codec import Codec
-from server.interceptors.errors import Capture, Errors
+from server.interceptors.errors import Capture, Errors, Note
 from server.interceptors.feature_gate import FeatureGate
 from server.interceptors.interceptor import Call, Context, Interceptor, Payload
 from server.interceptors.log import Log
@@ -42,6 +42,7 @@ def default_interceptors(
     registry: CollectorRegistry,
     verifier: TokenVerifier,
     capture: Capture,
+    note: Note,
     overload: Overload,
     limiters: Mapping[str, RateLimiter],
     features: Features,
@@ -56,6 +57,7 @@ def default_interceptors(
         registry: Where the metrics are registered.
         verifier: Tells who carries a token.
         capture: Reports an unexpected exception, with its id and the method.
+        note: Counts an unexpected exception, by its kind.
         overload: Bounds the work of the worker.
         limiters: The limiter of each budget, by its name.
         features: Knows which merchant has which feature.
@@ -68,7 +70,7 @@ def default_interceptors(
         *((traces,) if traces is not None else ()),
         Metrics(registry, watched=watched),
         Log(slow_after=slow_after),
-        Errors(capture),
+        Errors(capture, note),
         overload,
         Auth(verifier),
         RateLimit(limiters),

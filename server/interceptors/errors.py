@@ -60,6 +60,9 @@ CODES: dict[type[PatronError], grpc.StatusCode] = {
 Capture: TypeAlias = Callable[[BaseException, str, str], None]
 """Reports an unexpected exception, with its opaque id and the full name of the method."""
 
+Note: TypeAlias = Callable[[BaseException], None]
+"""Counts an unexpected exception of the call that is being served; never fails, and asks nobody."""
+
 _VIOLATIONS_SIZE = 4096
 """How many bytes of field violations a status carries: clients refuse trailers over 8 KiB."""
 
@@ -69,8 +72,9 @@ class Errors(Interceptor):
 
     everywhere: ClassVar[bool] = True
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, note: Note) -> None:
         self._capture = capture
+        self._note = note
         self._log = structlog.get_logger("patron.errors")
 
     def wrap(self, method: Method, call: Call) -> Call:
@@ -91,6 +95,7 @@ class Errors(Interceptor):
         return translated
 
     def _report(self, method: Method, error: BaseException, error_id: str) -> None:
+        self._note(error)
         try:
             self._log.error(
                 "unexpected error",

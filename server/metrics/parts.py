@@ -128,6 +128,16 @@ class BackgroundWork(Protocol):
         """How many tasks go on though the clients of their calls have left."""
 
 
+class ErrorKinds(Protocol):
+    """The kinds of unexpected errors, each by kind, feature and arm."""
+
+    def errors(self) -> Mapping[Labels, float]:
+        """Return how many errors there were."""
+
+    def merchants(self) -> Mapping[Labels, float]:
+        """Return how many merchants they have reached."""
+
+
 def measure_database_waits(readings: Readings) -> Histogram:
     """Return the histogram of how long calls wait for a connection, in seconds."""
     return readings.histogram(
@@ -301,3 +311,20 @@ def show_load(
     )
     readings.gauge("patron_streams", "Open streams.", lambda: load.streams)
     readings.gauge("patron_streams_max", "How many streams may be open.", lambda: max_streams)
+
+
+def show_error_kinds(readings: Readings, kinds: ErrorKinds) -> None:
+    """Show the kinds of unexpected errors."""
+    labels = ["kind", "feature", "arm"]
+    readings.counters(
+        "patron_unexpected_errors_total",
+        "Calls that ended with an error that nobody expected, by its class.",
+        kinds.errors,
+        labels,
+    )
+    readings.gauges(
+        "patron_unexpected_error_merchants",
+        "Merchants whose calls ended so, on any worker, until none has for 30 days.",
+        kinds.merchants,
+        labels,
+    )

@@ -35,6 +35,26 @@ class Readings(Collector):
         """Show numbers that only rise, under the name that ends in `_total`."""
         self._show(CounterMetricFamily, name.removesuffix("_total"), meaning, series, labels)
 
+    def gauges(
+        self,
+        name: str,
+        meaning: str,
+        read: Callable[[], Mapping[Labels, float]],
+        labels: Sequence[str],
+    ) -> None:
+        """Show numbers that rise and fall, of which there may be more each time."""
+        self._show_all(GaugeMetricFamily, name, meaning, read, labels)
+
+    def counters(
+        self,
+        name: str,
+        meaning: str,
+        read: Callable[[], Mapping[Labels, float]],
+        labels: Sequence[str],
+    ) -> None:
+        """Show numbers that only rise, of which there may be more each time, as `counter` does."""
+        self._show_all(CounterMetricFamily, name.removesuffix("_total"), meaning, read, labels)
+
     def histogram(self, name: str, meaning: str, bounds: Sequence[float]) -> Histogram:
         """Return a histogram that is shown; the event loop alone may observe."""
         histogram = Histogram(bounds)
@@ -62,11 +82,24 @@ class Readings(Collector):
     ) -> None:
         reads = {(): series} if callable(series) else dict(series)
 
-        def read() -> Metric:
-            family = kind(name, meaning, labels=labels)
-            for values, number in reads.items():
-                if (value := number()) is not None:
-                    family.add_metric(values, value)
-            return family
+        def read() -> Mapping[Labels, float]:
+            known = {values: number() for values, number in reads.items()}
+            return {values: number for values, number in known.items() if number is not None}
 
-        self._families.append(read)
+        self._show_all(kind, name, meaning, read, labels)
+
+    def _show_all(
+        self,
+        kind: type[GaugeMetricFamily | CounterMetricFamily],
+        name: str,
+        meaning: str,
+        read: Callable[[], Mapping[Labels, float]],
+        labels: Sequence[str],
+    ) -> None:
+        def family() -> Metric:
+            shown = kind(name, meaning, labels=labels)
+            for values, number in read().items():
+                shown.add_metric(values, number)
+            return shown
+
+        self._families.append(family)

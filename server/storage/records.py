@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain.model.bill import Bill, Line, Payment, Totals
 from domain.model.customer import Customer
+from domain.model.feedback import Feedback, Opinion
 from domain.model.ledger import EntryKind
 from domain.model.merchant import Merchant, Revision
 from server.storage.schema import (
@@ -16,6 +17,7 @@ from server.storage.schema import (
     bill_line,
     customer,
     database_epoch,
+    feedback,
     ledger_entry,
     merchant,
     open_debit,
@@ -37,6 +39,11 @@ CUSTOMER: Final[list[ColumnElement[Any]]] = [
     column for column in customer.c if column.name != "merchant_id"
 ]
 """The columns of a customer."""
+
+FEEDBACK: Final[list[ColumnElement[Any]]] = [
+    column for column in feedback.c if column.name != "merchant_id"
+]
+"""The columns of feedback."""
 
 _LINES: Final = msgspec.json.Decoder(list[tuple[str, int, int, int, int]])
 _PAYMENTS: Final = msgspec.json.Decoder(list[Payment])
@@ -64,6 +71,20 @@ def to_customer(row: asyncpg.Record) -> Customer:
         note=row["note"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        revision=row["revision"],
+    )
+
+
+def to_feedback(row: asyncpg.Record) -> Feedback:
+    """Return the feedback of the columns `FEEDBACK`."""
+    return Feedback(
+        id=row["feedback_id"],
+        subject=row["subject"],
+        opinion=Opinion(row["feature"], row["rating"], row["comment"]),
+        app_version=row["app_version"],
+        platform=row["platform"],
+        sent_at=row["sent_at"],
+        counted_at=row["counted_at"],
         revision=row["revision"],
     )
 

@@ -315,6 +315,31 @@ activity_gap_month = Table(
     comment="Rollup: as activity_gap, of months, each named by its first day",
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    _id("merchant_id"),
+    _text("feature"),
+    _text("subject"),
+    _id("feedback_id"),
+    Column("rating", Integer, nullable=False),
+    _text("comment"),
+    _text("app_version"),
+    _text("platform"),
+    _instant("sent_at"),
+    Column(
+        "counted_at",
+        DateTime(timezone=True),
+        comment="When the person last counted in the mean; null: never",
+    ),
+    _number("revision"),
+    PrimaryKeyConstraint("merchant_id", "feature", "subject"),
+    ForeignKeyConstraint(
+        ["merchant_id"], ["merchant.merchant_id"], name="feedback_merchant_id_fkey"
+    ),
+    comment="Each person's newest opinion of a feature",
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

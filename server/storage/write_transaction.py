@@ -7,14 +7,15 @@ from uuid import UUID
 
 from domain.model.bill import Bill
 from domain.model.customer import Customer
+from domain.model.feedback import Feedback
 from domain.model.ledger import Account
 from domain.model.merchant import Merchant
 from domain.ports import BillReference, Posting, Resolved
-from server.storage import bills, customers
+from server.storage import bills, customers, feedback
 from server.storage.changes import REMEMBER, AuditRecord, as_json, audit_arguments
 from server.storage.database import Transaction
 from server.storage.posting import POST, posting_arguments
-from server.storage.records import to_bill, to_customer
+from server.storage.records import to_bill, to_customer, to_feedback
 from server.storage.resolution import (
     ACCOUNTS,
     RESOLVE,
@@ -87,6 +88,19 @@ class PostgresWriteTransaction:
     async def post(self, posting: Posting, answer: object) -> None:
         self.next_bill_number += len(posting.bills)
         await self._change(POST, posting_arguments(posting), answer)
+
+    async def find_feedback(
+        self, feature: str, subject: str, since: datetime
+    ) -> tuple[Feedback | None, int]:
+        values = {"feature": feature, "subject": subject, "since": since}
+        (row,) = await self._transaction.fetch(feedback.FIND, values)
+        return None if row["feedback_id"] is None else to_feedback(row), row["counted"]
+
+    async def put_feedback(self, before: Feedback | None, after: Feedback) -> None:
+        there = None if before is None else as_json(before)
+        audit = AuditRecord("feedback.send", after.id, there, as_json(after))
+        values = feedback.put_arguments(after)
+        await self._change(feedback.PUT, values | audit_arguments([audit]), after)
 
     async def remember(self, answer: object) -> None:
         reached = {"revision": self.reached}

@@ -37,11 +37,12 @@ from patron.customer.v1.customer_service_pb2 import (
     ListCustomersRequest,
     UpdateCustomerRequest,
 )
+from patron.feature.v1.feature_service_pb2 import SendFeedbackRequest
 from patron.options.v1.options_pb2 import policy
 from tests.support.bench import Bench, assert_documented, open_bench
 from tests.support.bills import bill_of, creation, instant, line, payment
 from tests.support.chain_server import refusal
-from tests.support.drafts import VALID, create_customer, new_id, period, update_customer
+from tests.support.drafts import VALID, create_customer, feedback, new_id, period, update_customer
 from tests.support.fields import path_of, places, put
 from tests.support.service import SCOPES, Service
 from tests.support.tenants import OTHER_PHONE, PHONE, Shop
@@ -170,8 +171,12 @@ MISSING: Final = {
     "summary-days": invalid(summary("", ""), "period.from_day", "period.to_day"),
     "series": invalid(GetTimeSeriesRequest(), "period", "interval"),
     "top": invalid(ListTopCustomersRequest(), "ranking"),
+    "feedback": invalid(SendFeedbackRequest(), "request_id", "feedback"),
+    "feedback-content": invalid(feedback(0, feature=""), "feedback.feature", "feedback.rating"),
 }
 AMOUNTS: Final = {
+    "rating-negative": invalid(feedback(-1), "feedback.rating"),
+    "rating-high": invalid(feedback(6), "feedback.rating"),
     "payments-huge": invalid(a_bill(payments=[payment(HIGHEST)] * 2), "bill.payments"),
     "quantity-negative": invalid(with_line(quantity_milli=-1), "bill.lines[0].quantity_milli"),
     "quantity-huge": invalid(with_line(quantity_milli=10**9 + 1), "bill.lines[0].quantity_milli"),
@@ -333,6 +338,10 @@ CONFLICTS: Final = {
     ),
     "get-unknown-customer": Bad(GetCustomerRequest(customer_id=SOME_ID), "CUSTOMER_NOT_FOUND", ()),
     "list-unknown-customer": Bad(ListBillsRequest(customer_id=SOME_ID), "CUSTOMER_NOT_FOUND", ()),
+    "unknown-feature": Bad(feedback(feature="Customer-Analytics"), "FEATURE_NOT_FOUND", ()),
+    "feedback-of-request": Bad(
+        lambda shop: reused(feedback(5), shop.feedback.request_id), "REQUEST_ID_REUSED", ()
+    ),
     "unknown-bill": Bad(GetBillRequest(bill_id=SOME_ID), "BILL_NOT_FOUND", ()),
 }
 

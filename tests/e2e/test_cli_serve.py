@@ -1,18 +1,22 @@
 """`patron serve` as a real process."""
 
+import asyncio
+import json
 import re
 import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from server.auth.development import DevelopmentKey
 from server.cli.merchants import DEMO_MERCHANT_ID
-from server.embedded import DataDirectory, RunningServer
+from server.embedded import DataDirectory, EmbeddedPostgres, RunningServer
+from server.storage.rollouts import PostgresRollouts
 from tests.support.certificates import Authority
 from tests.support.command_line import (
     Running,
@@ -24,6 +28,7 @@ from tests.support.command_line import (
     started,
     succeeds,
 )
+from tests.support.rollout_page import state
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,35 @@ def test_the_admin_port_tells_health(server: RunningServer) -> None:
     """The address of metrics and health, as announced, answers."""
     with urllib.request.urlopen(f"http://{server.admin}/healthz", timeout=10) as answer:
         assert answer.status == 200
+
+
+def test_the_admin_port_shows_rollouts(server: RunningServer, data: Path) -> None:
+    """The page is there; its data are those of the database, also when it has none."""
+
+    def told() -> dict[str, Any]:
+        url = f"http://{server.admin}/rollouts.json"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            shown: dict[str, Any] = json.loads(answer.read())
+            return shown
+
+    def rollout() -> dict[str, Any]:
+        shown: dict[str, Any] = told()["rollouts"][0]
+        return shown
+
+    with urllib.request.urlopen(f"http://{server.admin}/rollouts", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "script-src 'sha256-" in answer.headers["Content-Security-Policy"]
+    assert (told()["problem"], rollout()["state"]) == (None, None)
+
+    async def save(url: str) -> None:
+        async with PostgresRollouts.connect(url) as store:
+            await store.save(state(), version=None, entries=())
+
+    with EmbeddedPostgres(data) as urls:
+        asyncio.run(save(urls.maintenance))
+    eventually(lambda: rollout()["state"] is not None)
+    assert rollout()["state"]["percent"] == 50
+    assert "PATRON_PROMETHEUS_URL" in rollout()["series"]["note"]
 
 
 def test_a_second_server_on_the_data_directory_is_refused(

@@ -37,9 +37,11 @@ async def test_finds_nothing_of_another(
     assert {table for table, (rows, _) in before.items() if rows} == set(TENANT_TABLES)
 
 
+STORED = [method for method in METHODS if method.name != "GetFeatures"]
+"""The methods that are about what is stored; GetFeatures answers without a look at the merchant."""
 READS = [
     method
-    for method in METHODS
+    for method in STORED
     if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
 ]
 
@@ -94,7 +96,7 @@ async def _answers(
     return told, cached
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", STORED, ids=lambda method: method.name)
 async def test_unknown_merchant(service: Service, method: MethodDescriptor) -> None:
     """A valid token for a merchant that is not here is PERMISSION_DENIED and leaves no row."""
     merchant_id = uuid4()

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -180,6 +181,12 @@ async def test_unexpected_error(
     assert report["error"][0]["class"].endswith(breakage.error)
     assert call["merchant_id"] == str(client.merchant_id)
     assert_nothing_told(log.getvalue())
+
+    shown = await private.ask_admin("/metrics")
+    for name in ("errors_total", "error_merchants"):
+        pattern = rf'patron_unexpected_{name}{{arm="treatment",.*kind="{breakage.error}"}} [1-9]'
+        assert re.search(pattern, shown)
+    assert_nothing_told(shown)
 
 
 async def test_pins_nothing(private: Service) -> None:

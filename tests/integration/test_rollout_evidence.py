@@ -157,7 +157,7 @@ async def test_the_kinds_of_errors_from_before(scene: Scene) -> None:
 
 @needs_prometheus
 async def test_both_arms_over_time(scene: Scene) -> None:
-    """Error rate and quantile of each step; None where nothing was called."""
+    """Error rate and quantile of each step; None where nothing was called; what is gated apart."""
     now = scene.span.until
     arms = await scene.evidence.arms(now, now + 120, 60)
     first, *others = arms["treatment"]
@@ -165,8 +165,14 @@ async def test_both_arms_over_time(scene: Scene) -> None:
     assert first.error_rate == pytest.approx(30 / 339, rel=0.1)
     assert first.slow_seconds == pytest.approx(0.1 + 0.95 * 0.9)
     assert [point.error_rate for point in others if not point.ended] == [None] * len(others)
+    assert arms["feature"][0].slow_seconds == pytest.approx(2 + 0.95 * 3)
     assert arms["control"][0].error_rate == pytest.approx(3 / 312, rel=0.1)
+    gated = arms["feature"][0]
+    assert gated.error_rate == 0
+    assert gated.slow_seconds == pytest.approx(2 + 0.95 * 3)
     assert await scene.evidence.arms(now - 7200, now - 3600, 60) == {
+        "feature": (),
+        "feature": (),
         "treatment": (),
         "control": (),
     }

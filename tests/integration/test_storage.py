@@ -30,6 +30,7 @@ from server.embedded import DatabaseUrls
 from server.phones import parse_phone
 from server.storage import bills as bill_statements
 from server.storage import customers as customer_statements
+from server.storage import feedback as feedback_statements
 from server.storage.bills import PostgresBills
 from server.storage.customers import PostgresCustomers
 from server.storage.database import Database
@@ -44,6 +45,7 @@ from server.storage.verify import Difference, verify
 from server.storage.writer import PostgresWriter
 from tests.support import drafts
 from tests.support.bills import create_bill, instant, line
+from tests.support.round_trips import round_trips
 from tests.support.service import Client, Service
 from tests.support.verified import differences_of, low_merchant_id
 
@@ -224,16 +226,7 @@ async def test_the_server_refuses_a_database_without_its_schema(service: Service
 
 async def trips(store: Store, call: Any) -> int:
     """Return how many statements a call sends, one after the other."""
-    sent: list[str] = []
-
-    def log(record: Any) -> None:
-        sent.append(record.query)
-
-    pool: Any = store.database._pool
-    [holder] = pool._holders
-    with holder._con.query_logger(log):
-        await call
-    return len(sent)
+    return await round_trips(store.database, call)
 
 
 async def test_a_bill_is_written_in_five_round_trips(store: Store) -> None:
@@ -283,7 +276,9 @@ INSERT INTO bill (merchant_id, bill_id, number, customer_id, client_reference, c
 INSERT INTO ledger_entry (merchant_id, entry_id, kind, bill_id, customer_id, amount_minor,
     entered_on, happened_at, revision, ordinal)
   SELECT $1, ids.id, 'bill', ids.id, ids.id, 0, '2024-03-10', now(), 1, ids.at FROM ids;
-INSERT INTO bill_line SELECT $1, ids.id, 0, 'Tea', 1000, 0, 0, 0 FROM ids
+INSERT INTO bill_line SELECT $1, ids.id, 0, 'Tea', 1000, 0, 0, 0 FROM ids;
+INSERT INTO feedback SELECT $1, 'feature', ids.at::text, ids.id, 5, '', '', '', now(), now(), 1
+  FROM ids
 """
 
 
@@ -314,6 +309,7 @@ def _references(count: int, **fields: Any) -> dict[str, Any]:
 
 _ONE = {"limit": 2, "customer_id": UUID(int=1), "bill_id": UUID(int=1)}
 _FIND = {"customer_id": UUID(int=1), "phone": "+14155000001", "external_id": "1"}
+_RATED = {"feature": "feature", "subject": "1", "since": DAY}
 _RANGE = {
     "from_day": date.min,
     "to_day": date.max,
@@ -331,6 +327,7 @@ _RANGE = {
         pytest.param(ACCOUNTS, {"customer_ids": [UUID(int=1)]}, id="accounts"),
         pytest.param(customer_statements.FIND, _FIND, id="find-customers"),
         pytest.param(customer_statements._GET, _ONE, id="get-customer"),
+        pytest.param(feedback_statements.FIND, _RATED, id="find-feedback"),
         pytest.param(bill_statements.FIND, _ONE, id="find-bill"),
         pytest.param(bill_statements._GET, _ONE, id="get-bill"),
         pytest.param(bill_statements._LIST_OF_CUSTOMER, _ONE | _RANGE, id="list-bills"),

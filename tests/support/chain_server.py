@@ -29,7 +29,7 @@ from server import answers
 from server.auth.tokens import TokenVerifier
 from server.call import Reflection, set_reflection
 from server.interceptors import Chain, Overload, default_interceptors
-from server.interceptors.errors import Capture
+from server.interceptors.errors import Capture, Note
 from server.interceptors.interceptor import Interceptor
 from server.interceptors.rate_limit import RateLimiter
 
@@ -70,6 +70,7 @@ def whole_chain(
     registry: CollectorRegistry,
     verifier: TokenVerifier,
     capture: Capture = lambda *_: None,
+    note: Note = lambda _: None,
     overload: Overload | None = None,
     limiters: Mapping[str, RateLimiter] = MappingProxyType({}),
     features: Features | None = None,
@@ -85,6 +86,7 @@ def whole_chain(
         registry=registry,
         verifier=verifier,
         capture=capture,
+        note=note,
         overload=overload or Overload(max_in_flight=10_000, max_streams=1_000),
         limiters=limiters,
         features=features or features_in(SHIPPED_FLAGS),

@@ -28,7 +28,11 @@ from patron.customer.v1.customer_service_pb2 import (
     ListCustomersRequest,
     UpdateCustomerRequest,
 )
+from patron.feature.v1.feature_pb2 import Feedback
+from patron.feature.v1.feature_service_pb2 import GetFeaturesRequest, SendFeedbackRequest
 from tests.support.bills import bill_of, creation
+
+FEATURE: Final = "customer-analytics"
 
 
 def new_id() -> str:
@@ -57,6 +61,12 @@ def period(from_day: str = "2025-03-01", to_day: str = "2025-03-31") -> Period:
     return Period(from_day=from_day, to_day=to_day)
 
 
+def feedback(rating: int = 4, comment: str = "", feature: str = FEATURE) -> SendFeedbackRequest:
+    """Return the request to rate the analytics, unless told of another feature."""
+    given = Feedback(feature=feature, rating=rating, comment=comment)
+    return SendFeedbackRequest(request_id=new_id(), feedback=given)
+
+
 VALID: Final[dict[str, Callable[[], Message]]] = {
     "CreateCustomer": lambda: create_customer(name="Chen"),
     "GetCustomer": lambda: GetCustomerRequest(customer_id=new_id()),
@@ -69,5 +79,7 @@ VALID: Final[dict[str, Callable[[], Message]]] = {
     "GetSummary": lambda: GetSummaryRequest(period=period()),
     "GetTimeSeries": lambda: GetTimeSeriesRequest(period=period(), interval=INTERVAL_DAY),
     "ListTopCustomers": lambda: ListTopCustomersRequest(ranking=CUSTOMER_RANKING_SALES),
+    "GetFeatures": GetFeaturesRequest,
+    "SendFeedback": feedback,
 }
 """Makes a valid request of each method; what it refers to need not be there."""

@@ -15,6 +15,7 @@ import grpc.aio
 from patron.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from patron.bill.v1.bill_service_pb2_grpc import BillServiceStub
 from patron.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
+from patron.feature.v1.feature_service_pb2_grpc import FeatureServiceStub
 from server.auth.development import DevelopmentKey
 from server.auth.tokens import TokenSigner
 from server.embedded import DatabaseUrls, EmbeddedPostgres
@@ -24,7 +25,15 @@ from server.storage.merchants import Merchants
 from server.storage.migrate import migrate
 
 SCOPES = frozenset(
-    {"customers.read", "customers.write", "bills.read", "bills.write", "analytics.read"}
+    {
+        "customers.read",
+        "customers.write",
+        "bills.read",
+        "bills.write",
+        "analytics.read",
+        "features.read",
+        "features.write",
+    }
 )
 
 _GENEROUS = {
@@ -71,6 +80,7 @@ class Client:
     customers: Any
     bills: Any
     analytics: Any
+    features: Any
 
 
 class Service:
@@ -103,11 +113,15 @@ class Service:
         return merchant_id
 
     def token(
-        self, merchant_id: UUID, scopes: Collection[str] = SCOPES, lifetime: float = 600
+        self,
+        merchant_id: UUID,
+        scopes: Collection[str] = SCOPES,
+        lifetime: float = 600,
+        subject: str = "a-test",
     ) -> str:
         """Sign a token for a merchant, known or not."""
         return self._signer.sign(
-            merchant_id=merchant_id, subject="a-test", scopes=scopes, lifetime=lifetime
+            merchant_id=merchant_id, subject=subject, scopes=scopes, lifetime=lifetime
         )
 
     def elsewhere(self, target: str) -> "Service":
@@ -116,11 +130,14 @@ class Service:
 
     @asynccontextmanager
     async def client(
-        self, merchant_id: UUID | None = None, options: Sequence[tuple[str, Any]] = ()
+        self,
+        merchant_id: UUID | None = None,
+        options: Sequence[tuple[str, Any]] = (),
+        subject: str = "a-test",
     ) -> AsyncIterator[Client]:
         """Lend a client of a merchant, by a channel with these options; None: of a new one."""
         merchant_id = merchant_id or await self.create_merchant()
-        token = self.token(merchant_id)
+        token = self.token(merchant_id, subject=subject)
         with_token: list[grpc.aio.ClientInterceptor] = [
             _WithTokenUnary(token),
             _WithTokenStream(token),
@@ -133,6 +150,7 @@ class Service:
                 CustomerServiceStub(channel),
                 BillServiceStub(channel),
                 AnalyticsServiceStub(channel),
+                FeatureServiceStub(channel),
             )
 
     @asynccontextmanager

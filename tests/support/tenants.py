@@ -31,9 +31,10 @@ from patron.customer.v1.customer_service_pb2 import (
     ListCustomersRequest,
     UpdateCustomerRequest,
 )
+from patron.feature.v1.feature_service_pb2 import GetFeaturesRequest, SendFeedbackRequest
 from tests.support.bills import bill_of, creation, instant, payment, trailers
 from tests.support.chain_server import Refusal, refusal
-from tests.support.drafts import create_customer, new_id, period, update_customer
+from tests.support.drafts import FEATURE, create_customer, feedback, new_id, period, update_customer
 from tests.support.service import Client
 
 PHONE: Final = "+14155550123"
@@ -55,6 +56,7 @@ class Shop:
     """Asha has a phone, an external id and a bill that is half paid."""
     update: UpdateCustomerRequest
     bill: CreateBillRequest
+    feedback: SendFeedbackRequest
     customers_token: str
     bills_token: str
     top_tokens: "dict[tuple[CustomerRanking.ValueType, str], str]"
@@ -86,6 +88,8 @@ async def open_shop(client: Client) -> Shop:
     batch = ImportBillsRequest(bills=[walk_in, overpaid])
     imported = await client.bills.ImportBills(iter([batch]))
     assert imported.created_bills == 2
+    rated = feedback(2, comment=NAME)
+    await client.features.SendFeedback(rated)
 
     customers = await client.customers.ListCustomers(ListCustomersRequest(page_size=1))
     bills = await client.bills.ListBills(ListBillsRequest(page_size=1))
@@ -103,6 +107,7 @@ async def open_shop(client: Client) -> Shop:
         customer,
         update,
         half_paid,
+        rated,
         customers.next_page_token,
         bills.next_page_token,
         top_tokens,
@@ -291,6 +296,22 @@ async def _list_top_customers(shop: Shop, other: Client) -> None:
             await _own_sale(other)
 
 
+async def _get_features(_shop: Shop, other: Client) -> None:
+    """Features are the contract's; which of them one has is not asked of the shop."""
+    answer = await other.features.GetFeatures(GetFeaturesRequest())
+    assert [each.name for each in answer.features] == [FEATURE]
+
+
+async def _send_feedback(shop: Shop, other: Client) -> None:
+    """The other's feedback is its own, even of the same person with the same request id."""
+    request = SendFeedbackRequest()
+    request.CopyFrom(shop.feedback)
+    request.feedback.comment = "Something else"
+    answer, replayed = await _replayed(other.features.SendFeedback(request))
+    assert not replayed
+    assert answer.feedback.comment == "Something else"
+
+
 Case = Callable[[Shop, Client], Awaitable[None]]
 
 CASES: Final[dict[str, Case]] = {
@@ -305,5 +326,7 @@ CASES: Final[dict[str, Case]] = {
     "patron.analytics.v1.AnalyticsService.GetSummary": _get_summary,
     "patron.analytics.v1.AnalyticsService.GetTimeSeries": _get_time_series,
     "patron.analytics.v1.AnalyticsService.ListTopCustomers": _list_top_customers,
+    "patron.feature.v1.FeatureService.GetFeatures": _get_features,
+    "patron.feature.v1.FeatureService.SendFeedback": _send_feedback,
 }
 """What a new merchant finds of the shop on each method: nothing."""

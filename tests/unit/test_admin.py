@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from server.admin import AdminServer
+from server.admin import AdminServer, Page
 from server.health import HealthReport
 
 
@@ -48,6 +48,19 @@ def test_health() -> None:
     assert (healthy[0], ill[0]) == (200, 503)
     assert json.loads(healthy[1]) == {"status": "ok", "parts": {"redis": "failing"}}
     assert json.loads(ill[1]) == {"status": "failing", "parts": {"redis": "ok"}}
+
+
+def test_further_pages() -> None:
+    """A page is what its function returns, with its type and headers, for each request."""
+    bodies = iter([b"one", b"two"])
+    pages = {"/more": lambda: Page("text/plain", next(bodies), {"Cache-Control": "no-store"})}
+    with AdminServer(registry=CollectorRegistry(), health=well, pages=pages) as admin:
+        with urllib.request.urlopen(f"http://{admin.address}/more", timeout=5) as answer:
+            headers = answer.headers
+        second = get(admin, "/more")
+
+    assert (headers["Content-Type"], headers["Cache-Control"]) == ("text/plain", "no-store")
+    assert second == (200, "two")
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/other"])

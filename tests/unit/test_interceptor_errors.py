@@ -37,7 +37,7 @@ async def status_after(error: BaseException, capture: Any) -> Any:
 
     context: Any = Context()
     with pytest.raises(grpc.aio.AbortError):
-        await Errors(capture).wrap(METHOD, call)(b"", context)
+        await Errors(capture, lambda _: None).wrap(METHOD, call)(b"", context)
     return context.status
 
 
@@ -81,6 +81,6 @@ async def test_misuse_of_grpc_is_unexpected() -> None:
 
     context: Any = Context()
     with pytest.raises(grpc.aio.InternalError):
-        await Errors(capture).wrap(METHOD, ended)(b"", context)
+        await Errors(capture, lambda _: None).wrap(METHOD, ended)(b"", context)
     assert len(captured) == 1
     assert context.status is None

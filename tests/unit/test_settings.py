@@ -89,6 +89,9 @@ def test_options_win_over_variables() -> None:
         ("PATRON_STOP_GRACE_SECONDS", "ten"),
         ("PATRON_LOG_LEVEL", "loud"),
         ("SENTRY_DSN", "hunter2"),
+        ("PATRON_UNLEASH_URL", "http://"),
+        ("PATRON_UNLEASH_URL", "http://unleash:99999/api"),
+        ("PATRON_UNLEASH_TOKEN", "two words"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(variable: str, value: str) -> None:

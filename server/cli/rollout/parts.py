@@ -61,7 +61,7 @@ def find_plan(settings: Settings, flag: str) -> "Plan":
     """
     from flags.rollout.plan import PlanError, load_plan
 
-    folder = settings.rollouts_dir or Path(str(files("flags"))) / "rollouts"
+    folder = rollouts_folder(settings)
     file = folder / f"{flag}.yaml"
     if file.parent != folder or not file.is_file():
         raise PlanError(f"{folder} has no rollout file {flag}.yaml")
@@ -69,6 +69,11 @@ def find_plan(settings: Settings, flag: str) -> "Plan":
     if plan.flag != flag:
         raise PlanError(f"{file}: flag: is {plan.flag}, not the name of the file")
     return plan
+
+
+def rollouts_folder(settings: Settings) -> Path:
+    """Return where the rollout files are."""
+    return settings.rollouts_dir or Path(str(files("flags"))) / "rollouts"
 
 
 def unleash_switch(settings: Settings) -> "UnleashSwitch":

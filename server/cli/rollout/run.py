@@ -13,6 +13,7 @@ import click
 
 from server.cli.databases import maintenance_database
 from server.cli.options import data_dir_option
+from server.cli.rollout.page import rollouts_pages
 from server.cli.rollout.parts import find_plan, prometheus_evidence, unleash_switch
 from server.settings import Settings
 
@@ -33,8 +34,8 @@ def run(flags: tuple[str, ...], data_dir: Path | None) -> None:
     """Control the rollouts of FLAG..., each when it was started, until SIGTERM or Ctrl-C.
 
     Looks at the criteria of the flag's rollout file, and moves the flag in Unleash. Several
-    controllers may run: one of them controls, the others stand by. /metrics and /healthz are at
-    PATRON_ROLLOUT_ADMIN_HOST and PATRON_ROLLOUT_ADMIN_PORT.
+    controllers may run: one of them controls, the others stand by. /metrics, /healthz
+    and /rollouts are at PATRON_ROLLOUT_ADMIN_HOST and PATRON_ROLLOUT_ADMIN_PORT.
     """
     settings = Settings.load(data_dir=data_dir)
     plans = [find_plan(settings, flag) for flag in dict.fromkeys(flags)]
@@ -96,6 +97,7 @@ async def _control(
             AdminServer(
                 registry=registry,
                 health=health,
+                pages=rollouts_pages(settings, database_url),
                 host=settings.rollout_admin_host,
                 port=settings.rollout_admin_port,
             )

@@ -14,8 +14,11 @@ import uvloop
 from redis.asyncio import Redis
 
 from domain.model.caller import Caller
+from flags.deciding import SHIPPED_FLAGS
+from flags.deciding.features import features_in
 from server.call import set_caller
 from server.interceptors.auth import Auth
+from server.interceptors.feature_gate import FeatureGate
 from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Method
 from server.interceptors.rate_limit import RateLimit
@@ -29,6 +32,7 @@ from tests.support.tokens import MERCHANT, Issuer
 _METHOD: Final = "GetSummary"
 _CALLS: Final = 20_000
 _BUDGET: Final = "analytics"
+_WATCHED: Final = "customer-analytics"
 _RATE: Final = 10_000_000
 """A lease of it outlasts the calls of a round."""
 _REDIS_SECONDS: Final = 1.0
@@ -58,9 +62,8 @@ def measure(lab: Lab) -> Outcome:
     """Take the cost of each interceptor."""
     world = lab.world  # Not in the loop: to open it takes one of its own.
     costs = uvloop.run(_measure(world, lab.effort.rounds))
-    medians = {name: median(each) for name, each in costs.items()}
-    # There is no feature gate yet.
-    return Outcome({"gate_us": None, **medians}, {"microseconds": costs})
+    medians: dict[str, float | None] = {name: median(each) for name, each in costs.items()}
+    return Outcome(medians, {"microseconds": costs})
 
 
 async def _measure(world: World, rounds: int) -> dict[str, list[float]]:
@@ -71,13 +74,15 @@ async def _measure(world: World, rounds: int) -> dict[str, list[float]]:
     costs = {"auth_us": await _costs(auth, context, rounds)}
     async with _limiter(world) as limiter:
         costs["limiter_us"] = await _costs(limiter, context, rounds)
+    gate = FeatureGate(features_in(SHIPPED_FLAGS), watched=_WATCHED)
+    costs["gate_us"] = await _costs(gate, context, rounds)
     return costs
 
 
 async def _costs(interceptor: Interceptor, context: _Context, rounds: int) -> list[float]:
     """Return by how many microseconds a call through the interceptor takes longer, each round."""
     through = interceptor.wrap(_method(), _nothing)
-    await _nanoseconds(through, context)  # Now the token is known, and the lease there.
+    await _nanoseconds(through, context)  # Now token and decision are known, and the lease there.
     costs = []
     for _ in range(rounds):
         without = await _nanoseconds(_nothing, context)

@@ -19,7 +19,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject
 BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null || git rev-parse --verify --quiet HEAD)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## install Patron and its tools in .venv, if anything changed
 
@@ -37,7 +37,7 @@ run: setup  ## serve, with databases of its own (ARGS: options of `patron serve`
 unleash: setup $(UNLEASH)  ## run an Unleash with the flag, on the same databases; needs Node 20 (ARGS: options of `patron unleash`)
 	$(BIN)/patron unleash $(ARGS)
 
-unleash-package: $(UNLEASH)  ## install Unleash in build/unleash, where the tests find it, if anything changed
+unleash-package: $(UNLEASH)  ## install Unleash in build/unleash, where the tests find it
 
 # Without the packages' own scripts: they build what isn't needed, and report that they were installed.
 $(UNLEASH): deploy/unleash/package.json deploy/unleash/package-lock.json

@@ -5,10 +5,13 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 from typing import Final
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
 from UnleashClient import UnleashClient
 from UnleashClient.events import BaseEvent, UnleashEventType
 from UnleashClient.utils import InstanceAllowType
@@ -27,6 +30,8 @@ _FIRST_FLAGS_SECONDS: Final = 2.0
 
 _PARTING_SECONDS: Final = 5.0
 """How long the end waits for what goes on: a poll, and the last counts."""
+
+_EXECUTOR: Final = "unleash"
 
 _log = structlog.get_logger()
 
@@ -89,11 +94,16 @@ async def features_of(
         request_timeout=_REQUEST_SECONDS,
         request_retries=0,
         cache=cache,
+        # A poll for which a busy machine has no time at once is made later, not left out.
+        scheduler=BackgroundScheduler(
+            executors={_EXECUTOR: ThreadPoolExecutor()},
+            job_defaults={"misfire_grace_time": None},
+            timezone=UTC,
+        ),
+        scheduler_executor=_EXECUTOR,
         multiple_instance_mode=InstanceAllowType.SILENTLY_ALLOW,
         event_callback=heard,
     )
-    # A poll for which a busy machine has no time at once is made later, not left out.
-    client.unleash_scheduler.configure(job_defaults={"misfire_grace_time": None})
     features = UnleashFeatures(client, cache)
     started = _in_thread(client.initialize_client)
     if not cache.bootstrapped:

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from flags.rollout.breaker import burning
+from flags.rollout.descent import flush_spool
 from flags.rollout.evidence import Calls, EvidenceMissing, EvidenceSource, Span
 from flags.rollout.looking import take_look
 from flags.rollout.moving import carry_out, confirm, finish
@@ -26,6 +27,7 @@ from flags.rollout.ports import (
     StoreUnreachable,
     SwitchUnreachable,
 )
+from flags.rollout.spool import Spool
 from flags.rollout.state import Look, State, Status
 from flags.rollout.troubles import Troubles
 from flags.rollout.verdict import Outcome
@@ -54,6 +56,7 @@ class Controller:
         holder: str,
         report: Callable[[Exception, str], None],
         clock: Callable[[], float] = time.time,
+        spool: Spool | None = None,
     ) -> None:
         """Prepare; `run` controls.
 
@@ -65,6 +68,7 @@ class Controller:
             holder: The name of this controller, which no other has.
             report: Is given each error that keeps it from its work, and the flag, once.
             clock: Returns now, in seconds since the epoch.
+            spool: Has roll backs that the store doesn't know of yet; None: there are none.
         """
         self.plan: Final = plan
         self.state: State | None = None
@@ -76,6 +80,7 @@ class Controller:
         self._store = store
         self._holder = holder
         self._clock = clock
+        self._spool = spool
         self._leads = False
         self._told: int | None = None
         """How many entries of the history are in the log; None: what is there is old."""
@@ -197,6 +202,9 @@ class Controller:
         if leads != self._leads:
             self._leads = leads
             _log.info("controls the rollout" if leads else "stands by", flag=flag)
+        if self._spool is not None:
+            # Else what a person did by a command would look like a change in Unleash.
+            await flush_spool(self._spool, self._store, {flag: self.plan})
         saved = await self._store.load(flag)
         self._see(None if saved is None else saved.state)
         return saved if leads else None

@@ -52,14 +52,14 @@ def unleash(port: int, data_dir: Path | None) -> None:
     settings = Settings.load(data_dir=data_dir)
     server = EmbeddedUnleash(settings.data_dir, port=port)
     with server as address:
-        flag = asyncio.run(_prepare(address, settings.rollout_flag))
+        flag = asyncio.run(prepare(address, settings.rollout_flag))
         _greet(address, flag, settings.data_dir)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             server.wait()
 
 
-async def _prepare(address: "UnleashAddress", flag: str) -> str:
+async def prepare(address: "UnleashAddress", flag: str) -> str:
     """Have the flag there; return how it stands, for a reader."""
     from flags.rollout.ports import FlagUnusable
     from flags.rollout.unleash_admin import UnleashSwitch

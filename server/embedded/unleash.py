@@ -4,7 +4,7 @@ import json
 import os
 import re
 import secrets
-import select
+import selectors
 import shutil
 import subprocess
 from contextlib import ExitStack, suppress
@@ -97,11 +97,7 @@ class EmbeddedUnleash:
         self._process: _Process | None = None
 
     def __enter__(self) -> UnleashAddress:
-        node = _find_node()
-        if not (self._package / "node_modules/unleash-server").is_dir():
-            raise ProgramUnavailable(
-                f"Unleash is not installed in {self._package}: run `make unleash-package`"
-            )
+        node = require_programs(self._package)
         self._data_directory.create()
         with ExitStack() as stack:
             lock = self._data_directory.open_lock(f"{_NAME}.lock")
@@ -110,13 +106,13 @@ class EmbeddedUnleash:
                 raise AlreadyServed(
                     f"another process already runs Unleash on {self._data_directory.path}"
                 )
-            postgres = EmbeddedPostgres(self._data_directory.path)
-            stack.enter_context(postgres)
             try:
                 known = self._read_secrets()
                 new_log(self._home / _LOG)
             except OSError as error:
                 raise DataDirectoryUnusable(f"{self._home} cannot be used: {error}") from error
+            postgres = EmbeddedPostgres(self._data_directory.path)
+            stack.enter_context(postgres)
             running = stack.enter_context(_Process(node, self._home))
             port = running.start(
                 {
@@ -209,10 +205,12 @@ class _Process:
             with suppress(BrokenPipeError):  # It has ended: the answer tells.
                 process.stdin.write(json.dumps({**given, "ready": writer}).encode() + b"\n")
                 process.stdin.flush()
-            if not select.select([ready], [], [], _START_SECONDS)[0]:
-                raise ProgramFailed(
-                    f"Unleash was not ready within {_START_SECONDS} s. {log_tail(self._log)}"
-                )
+            with selectors.DefaultSelector() as selector:
+                selector.register(ready, selectors.EVENT_READ)
+                if not selector.select(_START_SECONDS):
+                    raise ProgramFailed(
+                        f"Unleash was not ready within {_START_SECONDS} s. {log_tail(self._log)}"
+                    )
             answer = ready.readline()
         if not answer:
             raise ProgramFailed(f"Unleash did not start. {log_tail(self._log)}")
@@ -237,6 +235,16 @@ class _Process:
             process.communicate(timeout=_STOP_SECONDS)  # Closes its standard input.
         process.kill()
         process.wait()
+
+
+def require_programs(package: Path = PACKAGE) -> str:
+    """Return the path of a Node that can run the package; raises ProgramUnavailable."""
+    node = _find_node()
+    if not (package / "node_modules/unleash-server").is_dir():
+        raise ProgramUnavailable(
+            f"Unleash is not installed in {package}: run `make unleash-package`"
+        )
+    return node
 
 
 def _find_node() -> str:

@@ -73,9 +73,10 @@ def ended(registry: CollectorRegistry) -> dict[tuple[str, str, str, str], float]
     }
 
 
-async def call_both(served: Served, bearer: Any) -> None:
-    """Call a method without a feature, and one with a feature, which the merchant has."""
+async def call_all(served: Served, bearer: Any) -> None:
+    """Call methods without a feature, a stream among them, and one with a feature."""
     await served.billing.GetBill(GET_BILL, metadata=bearer)
+    await served.billing.ImportBills(iter([]), metadata=bearer)
     await served.reports.GetSummary(GET_SUMMARY, metadata=bearer)
 
 
@@ -100,11 +101,12 @@ async def test_treats(serving: Any, registry: CollectorRegistry) -> None:
     """Whoever has the feature is in its treatment with every call."""
     server, bearer = serving(flag(FEATURE, percent=100))
     async with server as served:
-        await call_both(served, bearer)
+        await call_all(served, bearer)
 
-        await eventually(lambda: len(ended(registry)) == 2)
+        await eventually(lambda: len(ended(registry)) == 3)
         assert ended(registry) == {
             ("GetBill", "OK", FEATURE, "treatment"): 1,
+            ("ImportBills", "OK", FEATURE, "treatment"): 1,
             ("GetSummary", "OK", FEATURE, "treatment"): 1,
         }
 
@@ -115,11 +117,12 @@ async def test_watches_another(serving: Any, registry: CollectorRegistry) -> Non
         flag(FEATURE, percent=100), flag("segments", percent=0), watched="segments"
     )
     async with server as served:
-        await call_both(served, bearer)
+        await call_all(served, bearer)
 
-        await eventually(lambda: len(ended(registry)) == 2)
+        await eventually(lambda: len(ended(registry)) == 3)
         assert ended(registry) == {
             ("GetBill", "OK", "segments", "control"): 1,
+            ("ImportBills", "OK", "segments", "control"): 1,
             ("GetSummary", "OK", FEATURE, "treatment"): 1,
         }
 

@@ -8,7 +8,7 @@ import pytest
 from flags.deciding.features import features_in
 from server.main import running
 from server.settings import Settings, SettingsError
-from tests.support.command_line import fails, succeeds
+from tests.support.command_line import eventually, fails, succeeds
 from tests.support.flag_server import FlagServer
 from tests.support.flags import let_in, merchants
 from tests.support.unleash import Unleash
@@ -20,14 +20,20 @@ def test_exports(unleash: Unleash, tmp_path: Path) -> None:
     variables = {f"PATRON_{name.upper()}": value for name, value in unleash.settings.items()}
     file = tmp_path / "flags.json"
     file.write_text("what was there before")
+    # It takes Unleash a moment to tell clients of an edit.
+    eventually(lambda: flag in names(succeeds("flags", "export", **variables)))
     printed = succeeds("flags", "export", **variables)
     assert not succeeds("flags", "export", "--output", str(file), **variables)
 
-    assert flag in {each["name"] for each in json.loads(printed)["features"]}
     assert file.read_text() == printed
     features = features_in(file)
     assert features.share(flag) == 30
     assert len(let_in(features, flag, merchants(1000))) == pytest.approx(300, abs=60)
+
+
+def names(printed: str) -> set[str]:
+    """Return the flags of an export."""
+    return {each["name"] for each in json.loads(printed)["features"]}
 
 
 def test_needs_unleash() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 _ARGUMENTS: Final = (
     "--no-sandbox",
@@ -36,3 +36,16 @@ async def browser() -> AsyncIterator[Browser]:
         ) as chromium,
     ):
         yield chromium
+
+
+@asynccontextmanager
+async def browsing(site: str, *, width: int = 1280, height: int = 900) -> AsyncIterator[Page]:
+    """Lend a page of a new browser, which reaches this site alone, such as http://127.0.0.1:80."""
+
+    async def elsewhere(route: Route) -> None:
+        await route.abort()
+
+    async with browser() as chromium:
+        page = await chromium.new_page(viewport={"width": width, "height": height})
+        await page.route(lambda url: not url.startswith(f"{site}/"), elsewhere)
+        yield page

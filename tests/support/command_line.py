@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -52,19 +52,20 @@ def patron(
 
 def succeeds(*arguments: str | Path, **variables: str) -> str:
     """Run a command within this process, which must succeed; return its stdout."""
-    outcome = _invoke(arguments, variables)
+    outcome = invoke(*arguments, **variables)
     assert outcome.exit_code == 0, outcome.output
     return outcome.stdout
 
 
 def fails(*arguments: str | Path, status: int, **variables: str) -> str:
     """Run a command within this process, which must fail with this status; return its stderr."""
-    outcome = _invoke(arguments, variables)
+    outcome = invoke(*arguments, **variables)
     assert outcome.exit_code == status, outcome.output
     return outcome.stderr
 
 
-def _invoke(arguments: Sequence[str | Path], variables: dict[str, str]) -> Result:
+def invoke(*arguments: str | Path, **variables: str) -> Result:
+    """Run a command within this process, however it ends."""
     none = dict.fromkeys(k for k in os.environ if k.startswith(("PATRON_", "SENTRY_")))
     runner = CliRunner(env={**none, **variables})
     return runner.invoke(main, [*map(str, arguments)], prog_name="patron", catch_exceptions=False)

@@ -1,7 +1,6 @@
 """A real Unleash, and what a person does in it, through its Admin API."""
 
 import os
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +18,7 @@ from server.embedded import (
     ProgramUnavailable,
     UnleashAddress,
 )
-from server.embedded.unleash import USER
+from server.embedded.unleash import USER, require_programs
 from tests.support.waiting import until
 
 ENVIRONMENT = "production"
@@ -34,7 +33,7 @@ class Unleash:
 
     def __init__(self, address: UnleashAddress, data_dir: Path) -> None:
         self.address = address
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._headers = {"Authorization": address.admin_token}
         self._http = urllib3.PoolManager(timeout=10, retries=False)
 
@@ -50,7 +49,7 @@ class Unleash:
 
     def person(self) -> "Unleash":
         """Return the same, used by a person who has logged in instead of by a token."""
-        person = Unleash(self.address, self._data_dir)
+        person = Unleash(self.address, self.data_dir)
         login = person._http.request(
             "POST",
             f"{self.address.web}/auth/simple/login",
@@ -135,7 +134,7 @@ class Unleash:
 
         It is given what waits for so many to wait; they write in the order in which they came.
         """
-        postgres = EmbeddedPostgres(self._data_dir)
+        postgres = EmbeddedPostgres(self.data_dir)
         with postgres:
             connection = await asyncpg.connect(postgres.create_database("unleash"))
             try:
@@ -164,26 +163,17 @@ def switch_of(unleash: Unleash) -> UnleashSwitch:
 
 @contextmanager
 def running_unleash(data_dir: Path, *, port: int = 0) -> Iterator[Unleash]:
-    """Run an Unleash, for tests that stop it too; skips without Node or its package, save in CI."""
-    embedded = EmbeddedUnleash(data_dir, port=port)
+    """Run an Unleash, for tests that stop it, too."""
+    require_unleash()
+    with EmbeddedUnleash(data_dir, port=port) as address:
+        yield Unleash(address, data_dir)
+
+
+def require_unleash() -> None:
+    """Skip a test where Unleash cannot run; in CI it fails."""
     try:
-        address = embedded.__enter__()
+        require_programs()
     except ProgramUnavailable as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
-    try:
-        yield Unleash(address, data_dir)
-    finally:
-        embedded.__exit__(None, None, None)
-
-
-def require(program: str, package: str) -> str:
-    """Return the path of a program; without it the test is skipped, and in CI fails."""
-    found = shutil.which(program)
-    if found is None:
-        reason = f"{program} is not installed (Debian: apt install {package})"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found

@@ -2,6 +2,7 @@
 
 import click
 
+from server.cli.rollout.commands import STEERING
 from server.cli.rollout.run import run
 
 
@@ -10,5 +11,5 @@ def rollout() -> None:
     """Let a feature reach all merchants, phase by phase, guarded by its metrics."""
 
 
-for _command in (run,):
+for _command in (run, *STEERING):
     rollout.add_command(_command)

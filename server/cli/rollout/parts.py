@@ -38,8 +38,10 @@ class Parts:
 
 
 @contextmanager
-def open_parts(settings: Settings, flag: str) -> Iterator[Parts]:
+def open_parts(settings: Settings, flag: str, *, create: bool = True) -> Iterator[Parts]:
     """Lend the parts of a flag. It must not be called in an event loop.
+
+    An embedded database is created unless `create` is off: then there being none is a Failure.
 
     Raises:
         PlanError: The flag has no rollout file, or one that makes no sense.
@@ -49,7 +51,7 @@ def open_parts(settings: Settings, flag: str) -> Iterator[Parts]:
     plan = find_plan(settings, flag)
     switch = unleash_switch(settings)
     evidence = prometheus_evidence(settings, plan) if settings.prometheus_url else None
-    with maintenance_database(settings) as url:
+    with maintenance_database(settings, create=create) as url:
         yield Parts(plan, switch, evidence, url)
 
 

@@ -60,6 +60,7 @@ async def _control(
     from prometheus_client import CollectorRegistry
 
     from flags.rollout.controller import Controller
+    from flags.rollout.spool import Spool
     from server.admin import AdminServer
     from server.health import Health
     from server.metrics import Readings
@@ -86,6 +87,7 @@ async def _control(
                 store=store,
                 holder=holder,
                 report=capture_hold,
+                spool=Spool(settings.data_dir),
             )
             for plan, evidence in plans
         }

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from flags.rollout import phases
 from flags.rollout.controller import Controller, RolloutHolds
@@ -16,6 +17,8 @@ from flags.rollout.moving import carry_out
 from flags.rollout.ports import FlagUnusable, StoreUnreachable, SwitchUnreachable
 from flags.rollout.state import State, Status
 from flags.rollout.verdict import Outcome
+from server.metrics import Readings
+from server.metrics.rollouts import show_rollouts
 from tests.support.rollout_ports import (
     FLAG,
     PLAN,
@@ -361,6 +364,41 @@ async def test_it_runs_until_it_is_told_to_stop(world: World) -> None:
     stop.set()
     await running
     assert await world.store.take_lease(FLAG, "b", 1)
+
+
+async def test_what_it_shows(world: World) -> None:
+    """Every state, outcome and action has a series from the beginning, so that it can rise."""
+    registry = CollectorRegistry()
+    controller = world.controller()
+    show_rollouts(Readings(registry), {FLAG: controller})
+    before = _samples(registry)
+    assert set(before.values()) == {0}
+    assert len(before) == 4 + len(Status) + 3 + 11
+
+    await world.start()
+    world.evidence.evidence = good()
+    world.now += 48 * HOUR
+    await controller.look()
+    after = _samples(registry)
+    assert after.keys() == before.keys()
+    assert {name: value for name, value in after.items() if value} == {
+        "patron_rollout_percent": 50,
+        "patron_rollout_phase": 2,
+        "patron_rollout_status running": 1,
+        "patron_rollout_verdict PASS": 1,
+        "patron_rollout_actions_total start": 1,
+        "patron_rollout_actions_total promote": 1,
+        "patron_rollout_last_look_timestamp_seconds": world.now,
+    }
+
+
+def _samples(registry: CollectorRegistry) -> dict[str, float]:
+    """Return every sample by its name and its labels beside the flag."""
+    return {
+        " ".join([each.name, *(v for k, v in each.labels.items() if k != "flag")]): each.value
+        for family in registry.collect()
+        for each in family.samples
+    }
 
 
 def _settled(world: World, state: State) -> bool:

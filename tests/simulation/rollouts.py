@@ -18,7 +18,7 @@ from tests.simulation.model import BOUNDS, KIND, Counts, Feature, Stretch, World
 DAYS: Final = 30
 """How long a rollout is followed."""
 BREAKER: Final = "breaker"
-_AT_ONCE: Final = 96
+_AT_ONCE: Final = 192
 """How many looks are drawn at once; the breaker's windows are shorter."""
 _KINDS: Final = frozenset({KIND})
 

@@ -78,11 +78,10 @@ def run(rollouts: int, processes: int, folder: Path) -> dict[Cell, list[Fate]]:
     kept = folder / _fingerprint()
     kept.mkdir(parents=True, exist_ok=True)
     size = min(_BATCH, rollouts)
-    batches = [
-        [_Batch(cell, number, size, kept) for number in range(-(-rollouts // size))]
-        for cell in range(len(CELLS))
-    ]
-    missing = [batch for cell in batches for batch in cell if not batch.file.exists()]
+    numbers = range(-(-rollouts // size))
+    # Of each cell one after the other: what there is of an interrupted run tells about all.
+    batches = [_Batch(cell, number, size, kept) for number in numbers for cell in range(len(CELLS))]
+    missing = [batch for batch in batches if not batch.file.exists()]
     begun = reported = time.monotonic()
     # Threads of this process, such as those of a test, are not to be inherited.
     with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
@@ -91,10 +90,10 @@ def run(rollouts: int, processes: int, folder: Path) -> dict[Cell, list[Fate]]:
             if now - reported > _REPORT_EVERY or done == len(missing):
                 reported = now
                 _report(done, len(missing), now - begun)
-    return {
-        cell: [fate for batch in batches[at] for fate in _read(batch.file)][:rollouts]
-        for at, cell in enumerate(CELLS)
-    }
+    fates: dict[Cell, list[Fate]] = {cell: [] for cell in CELLS}
+    for batch in batches:
+        fates[CELLS[batch.cell]] += _read(batch.file)
+    return {cell: each[:rollouts] for cell, each in fates.items()}
 
 
 def _leave_interrupts() -> None:

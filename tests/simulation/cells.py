@@ -74,27 +74,28 @@ def run(rollouts: int, processes: int, folder: Path) -> dict[Cell, list[Fate]]:
     # Of each cell one after the other: what there is of an interrupted run tells about all.
     batches = [_Batch(cell, number, size, kept) for number in numbers for cell in range(len(CELLS))]
     missing = [batch for batch in batches if not batch.file.exists()]
-    begun = reported = time.monotonic()
-    # Threads of this process, such as those of a test, are not to be inherited.
-    with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
-        for done, _ in enumerate(pool.imap_unordered(_simulate_batch, missing), start=1):
-            now = time.monotonic()
-            if now - reported > _REPORT_EVERY or done == len(missing):
-                reported = now
-                _report(done, len(missing), now - begun)
+    if missing:
+        _simulate(missing, processes)
     fates: dict[Cell, list[Fate]] = {cell: [] for cell in CELLS}
     for batch in batches:
         fates[CELLS[batch.cell]] += _read(batch.file)
     return {cell: each[:rollouts] for cell, each in fates.items()}
 
 
+def _simulate(batches: list[_Batch], processes: int) -> None:
+    begun = reported = time.monotonic()
+    # Threads of this process, such as those of a test, are not to be inherited.
+    with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
+        for done, _ in enumerate(pool.imap_unordered(_simulate_batch, batches), start=1):
+            now = time.monotonic()
+            if now - reported > _REPORT_EVERY or done == len(batches):
+                reported = now
+                sys.stderr.write(f"{done} of {len(batches)} batches in {now - begun:.0f} s\n")
+
+
 def _leave_interrupts() -> None:
     """Leave Ctrl+C to the process that waits for the results."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _report(done: int, of: int, seconds: float) -> None:
-    sys.stderr.write(f"{done} of {of} batches in {seconds:.0f} s\n")
 
 
 def _simulate_batch(batch: _Batch) -> None:

@@ -13,7 +13,7 @@ from flags.rollout.evidence import Calls, Evidence
 
 Counts = NDArray[np.int64]
 
-BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
+BOUNDS: Final = (0.25, 0.5, 1.0, 2.0)
 """The buckets of the durations, in seconds."""
 MEDIAN_SECONDS: Final = 0.06
 SPREAD: Final = 0.8

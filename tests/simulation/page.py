@@ -15,8 +15,8 @@ from tests.simulation.cells import CALLS_PER_HOUR, Cell
 from tests.simulation.model import FEATURES, GOOD
 from tests.simulation.rollouts import Fate
 
-_BEGIN: Final = "<!-- figures: written by `make simulate` -->\n"
-_END: Final = "<!-- end of figures -->\n"
+BEGIN: Final = "<!-- figures: written by `make simulate` -->\n"
+END: Final = "<!-- end of figures -->\n"
 _LIMIT: Final = 0.001
 _CONFIDENCE: Final = 0.95
 _COLORS: Final = ("#2a78b8", "#7fb3d9", "#c9c9c9", "#e8a33d", "#c5442d")
@@ -77,8 +77,8 @@ def write(fates: Fates, page: Path, images: Path) -> None:
     with mpl.rc_context({"svg.hashsalt": "simulation", "svg.fonttype": "none", "font.size": 9}):
         _draw_fates(fates, images / "simulation-fates.svg")
         _draw_times(fates, images / "simulation-times.svg")
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
     rollouts = len(next(iter(fates.values())))
     figures = "\n\n".join(
         (
@@ -91,7 +91,7 @@ def write(fates: Fates, page: Path, images: Path) -> None:
             samples(),
         )
     )
-    page.write_text(f"{before}{_BEGIN}\n{figures}\n\n{_END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{figures}\n\n{END}{after}", encoding="utf-8")
 
 
 def _is_early(fate: Fate) -> bool:

@@ -96,7 +96,7 @@ def _watch(plan: Plan, world: World, state: State, before: Calls | None) -> Iter
     while True:
         since = stretch
         stretch = world.draw(state.percent, _AT_ONCE, since)
-        burn = _first_burn(plan, world, stretch, since)
+        burn = first_burn(plan, world, stretch, since)
         for index, evidence in enumerate(stretch.evidence(before)):
             if burn and index == math.ceil(burn[0]) - 1:
                 yield _Moment(at + (burn[0] - index) * plan.look_every, evidence, burn[1])
@@ -113,7 +113,7 @@ def _together(evidence: Evidence) -> Calls:
     return Calls(ended, sum(arm.failed for arm in arms), ended, within)
 
 
-def _first_burn(
+def first_burn(
     plan: Plan, world: World, stretch: Stretch, since: Stretch | None
 ) -> tuple[float, BurnWindow] | None:
     """Return when the breaker rolls back, in looks since the stretch began; None: it doesn't."""

@@ -15,7 +15,7 @@ from tests.simulation.cells import CALLS_PER_HOUR, Cell
 from tests.simulation.model import FEATURES, GOOD
 from tests.simulation.rollouts import Fate
 
-BEGIN: Final = "<!-- figures: written by `make simulate` -->\n"
+BEGIN: Final = "<!-- figures: written by `make simulate ARGS=--keep` -->\n"
 END: Final = "<!-- end of figures -->\n"
 _LIMIT: Final = 0.001
 _CONFIDENCE: Final = 0.95

@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run unleash unleash-package demo test faults bench histories lint format generate lock clean
+.PHONY: help setup run unleash unleash-package demo test faults bench simulate histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -49,6 +49,9 @@ $(UNLEASH): deploy/unleash/package.json deploy/unleash/package-lock.json
 
 bench: setup  ## measure how fast it is, in 25 minutes, the machine for itself (ARGS: --only, --resume, --quick, --table, --keep)
 	$(BIN)/python -m tests.load.bench $(ARGS)
+
+simulate: setup  ## roll features out 90,000 times, by chance alone, in 15 minutes (ARGS: --rollouts, --processes, --keep)
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 demo: setup  ## import real purchases and show the analytics (ARGS: options of `patron demo`)
 	$(BIN)/patron demo $(ARGS)

@@ -59,6 +59,8 @@ def _explain_errors(case: Case, outcome: Outcome) -> Finding:
 
 
 def _claim(case: Case, outcome: Outcome) -> str:
+    if outcome is Outcome.HOLD:
+        return "too few calls, or too slow ones for the histogram, to tell them apart"
     ratio = f"over {case.plan.criteria.max_ratio:g} times as much"
     if outcome is Outcome.FAIL:
         return f"{ratio}, {as_percent(case.plan.confidence)} sure"
@@ -106,7 +108,7 @@ def _explain_slower(case: Case, outcome: Outcome) -> Finding:
     mine, others = (durations.estimate(calls, quantile) for calls in (treatment, control))
     value = low = high = None
     explanation = _NOTHING
-    if mine is not None and others and outcome is not Outcome.HOLD:
+    if mine is not None and others:
         value = mine / others
         kept = durations.at_most(control, quantile, confidence)
         low = durations.at_least(treatment, quantile, confidence) / kept if kept else None

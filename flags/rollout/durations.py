@@ -12,12 +12,16 @@ def over(calls: Calls, bound: float) -> int:
 
 def bound_from(calls: Calls, seconds: float) -> float | None:
     """Return the lowest bound that is no shorter; None: there is none."""
-    return next((bound for bound in sorted(calls.within) if bound >= seconds), None)
+    if seconds in calls.within:
+        return seconds
+    return min((bound for bound in calls.within if bound >= seconds), default=None)
 
 
 def bound_up_to(calls: Calls, seconds: float) -> float | None:
     """Return the highest bound that is no longer; None: there is none."""
-    return next((bound for bound in sorted(calls.within, reverse=True) if bound <= seconds), None)
+    if seconds in calls.within:
+        return seconds
+    return max((bound for bound in calls.within if bound <= seconds), default=None)
 
 
 def at_most(calls: Calls, quantile: float, confidence: float) -> float | None:

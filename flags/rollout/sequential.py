@@ -29,13 +29,12 @@ from typing import Final
 _BELOW: Final = ((0.4, 0.01), (0.3, 0.2), (0.2, 0.4), (0.1, 0.65))
 """Weights, and how many times the odds at the limit: most of it on shares far below the limit, as
 a claim on few calls needs them."""
-_ABOVE: Final = ((1 / 3, 1.5), (1 / 3, 2.5), (1 / 3, 5.0))
-"""The same over the limit. No failure counts more than five times, so one or two prove nothing."""
+_ABOVE: Final = ((0.2, 1.5), (0.6, 3.0), (0.2, 6.0))
+"""The same over the limit. No failure counts more than six times: with 95 %, two prove nothing."""
 _WORSE: Final = ((1 / 3, 1.5), (1 / 3, 3.0), (1 / 3, 8.0))
 """Weights, and how many times the ratio that is allowed."""
 _BETS: Final = ((1 / 3, 0.1), (1 / 3, 0.3), (1 / 3, 0.6))
 """Weights, and which part of all there is to lose is staked on each value."""
-_HUGE: Final = 700.0
 _STEPS: Final = 40
 _NONE: Final = 1e-3
 """Stands for a count of 0 where a search needs an end."""
@@ -53,14 +52,14 @@ def proves_below(count: int, total: int, limit: float, confidence: float) -> boo
     # The second is the most that any alternative can say, and it says so for a count of 0.
     if count >= total * limit or -total * math.log1p(-limit) < -math.log1p(-confidence):
         return False
-    return _mixture(count, total, _tilts(_BELOW, limit)) * (1 - confidence) >= 1
+    return _disproved(count, total, _tilts(_BELOW, limit), confidence)
 
 
 def proves_above(count: int, total: int, limit: float, confidence: float) -> bool:
     """Return whether a share is proven to be over a limit; see `proves_below`."""
     if count <= total * limit:
         return False
-    return _mixture(count, total, _tilts(_ABOVE, limit)) * (1 - confidence) >= 1
+    return _disproved(count, total, _tilts(_ABOVE, limit), confidence)
 
 
 def low_share(count: int, total: int, confidence: float) -> float:
@@ -140,11 +139,16 @@ def proves_worse(
         + both * (1 - math.log(both) + math.log(ratio * total + control_total))
     )
     fixed = 1 / guess + control_total
-    evidence = 0.0
-    for weight, times in _WORSE:
-        alternative = count * math.log(times) - (both + 1) * math.log(fixed + ratio * times * total)
-        evidence += weight * _exp(base + alternative)
-    return evidence * (1 - confidence) >= 1
+    return _reached(
+        [
+            math.log(weight)
+            + count * math.log(times)
+            + base
+            - (both + 1) * math.log(fixed + ratio * times * total)
+            for weight, times in _WORSE
+        ],
+        confidence,
+    )
 
 
 def low_ratio(
@@ -182,12 +186,15 @@ def proves_mean_below(
         best: No value is higher.
         confidence: Of the proof, over all looks together.
     """
-    evidence = 0.0
-    for weight, part in _BETS:
-        stake = part / (best - limit)
-        won = sum(count * math.log1p(stake * (limit - value)) for value, count in counts.items())
-        evidence += weight * _exp(won)
-    return evidence * (1 - confidence) >= 1
+    stakes = [(math.log(weight), part / (best - limit)) for weight, part in _BETS]
+    return _reached(
+        [
+            weight
+            + sum(count * math.log1p(stake * (limit - value)) for value, count in counts.items())
+            for weight, stake in stakes
+        ],
+        confidence,
+    )
 
 
 def mean_bounds(
@@ -214,25 +221,40 @@ def mean_bounds(
 def _tilts(
     alternatives: tuple[tuple[float, float], ...], limit: float
 ) -> tuple[tuple[float, float, float], ...]:
-    """Return the weight of each alternative, and what a case more and one in all change of it.
+    """Return of each alternative: its weight, and what a case more and one in all change.
 
-    With the odds `times` as high, the likelihood ratio is times ** count / (1 + limit * (times -
-    1)) ** total.
+    All of them are logarithms. With the odds `times` as high, the likelihood ratio is times **
+    count / (1 + limit * (times - 1)) ** total.
     """
     return tuple(
-        (weight, math.log(times), math.log1p(limit * (times - 1))) for weight, times in alternatives
+        (math.log(weight), math.log(times), math.log1p(limit * (times - 1)))
+        for weight, times in alternatives
     )
 
 
-def _mixture(count: int, total: int, tilts: Iterable[tuple[float, float, float]]) -> float:
-    evidence = 0.0
+def _disproved(
+    count: int, total: int, tilts: tuple[tuple[float, float, float], ...], confidence: float
+) -> bool:
+    """Return whether the counts disprove a limit."""
+    # As `_reached`, without a list: this is asked most often.
+    enough, evidence = -math.log1p(-confidence), 0.0
     for weight, gain, cost in tilts:
-        evidence += weight * _exp(count * gain - total * cost)
-    return evidence
+        each = weight + count * gain - total * cost
+        if each >= enough:
+            return True
+        evidence += math.exp(each)
+    return evidence * (1 - confidence) >= 1
 
 
-def _exp(value: float) -> float:
-    return math.exp(value) if value < _HUGE else math.inf
+def _reached(logarithms: Iterable[float], confidence: float) -> bool:
+    """Return whether a sum is what disproves a hypothesis."""
+    enough = -math.log1p(-confidence)
+    evidence = 0.0
+    for each in logarithms:
+        if each >= enough:
+            return True
+        evidence += math.exp(each)
+    return evidence * (1 - confidence) >= 1
 
 
 def _last(holds: Callable[[float], bool], good: float, bad: float) -> float:

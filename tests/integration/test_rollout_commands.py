@@ -147,7 +147,7 @@ def test_a_rollout_is_steered(rollout: Rollout) -> None:
     )
     assert f"{rollout.flag}: 50 % → 10 %" in told
     assert rollout.unleash.share(rollout.flag) == "10"
-    assert "NO-GO, stopped" in rollout.run("status", status=FAILS)[0]
+    assert "NO-GO; stopped" in rollout.run("status", status=FAILS)[0]
     audit = [
         (row["action"], row["percent"], row["reason"]) for row in rollout.rows("rollout_audit")
     ]

@@ -97,7 +97,7 @@ def test_what_stands_in_the_way_is_told() -> None:
     assert "NO-GO, a metric cannot be read; paused" in paused
     for fact in ("lunch", "Prometheus is gone", "refused"):
         assert fact in paused
-    assert "NO-GO, stopped; stopped, before the first phase at 0 %" in shown(
+    assert "NO-GO; stopped, before the first phase at 0 %" in shown(
         replace(STATE, status=Status.STOPPED, percent=0, look=None)
     )
 

@@ -1,6 +1,7 @@
 """Options that several commands of a rollout take."""
 
 import getpass
+import os
 
 import click
 
@@ -8,7 +9,10 @@ import click
 def _actor(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str:
     """Return who acts: the given name, or the user's of this machine."""
     if name is None:
-        return getpass.getuser()
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # As in a container; which one depends on the Python.
+            return f"uid {os.getuid()}"
     if not name.strip():
         raise click.BadParameter("It must not be empty.")
     return name

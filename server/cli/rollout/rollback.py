@@ -104,7 +104,7 @@ def _record(settings: Settings, plan: Plan, owed: Owed) -> str | None:
         unspooled = error
     try:
         with maintenance_database(settings, create=False) as url:
-            asyncio.run(_settle(url, plan, spool, owed))
+            asyncio.run(_settle(url, plan, owed, spool if unspooled is None else None))
     except Exception as error:
         expected = error if isinstance(error, Failure) else failure(error)
         if expected is None:
@@ -118,13 +118,14 @@ def _record(settings: Settings, plan: Plan, owed: Owed) -> str | None:
     return None
 
 
-async def _settle(url: str, plan: Plan, spool: Spool, owed: Owed) -> None:
+async def _settle(url: str, plan: Plan, owed: Owed, spool: Spool | None) -> None:
     from server.storage.rollouts import PostgresRollouts
 
     async with PostgresRollouts.connect(url) as store:
-        # The spool needn't be there; what was in it is recorded once.
         await settle(plan, store, owed)
-        await flush_spool(spool, store, {plan.flag: plan})
+        if spool is not None:
+            # Recorded again by this, it is there once.
+            await flush_spool(spool, store, {plan.flag: plan})
 
 
 async def _wait(

@@ -27,7 +27,6 @@ from server.cli.rollout.parts import Parts, open_parts
 from server.cli.rollout.table import Report
 from server.settings import Settings
 
-_GOING: Final = (Status.RUNNING, Status.PAUSED)
 _MISSED_LOOKS: Final = 2
 """After so many looks that were due, the controller is said to be gone."""
 
@@ -103,7 +102,7 @@ async def _watch(settings: Settings, parts: Parts, every: float, view: _Lines | 
             view.fail(expected.message)
         else:
             view.show(report)
-            if report.state.status not in _GOING:
+            if report.state.status not in table.GOING:
                 return report.exit_code
         await asyncio.sleep(every)
 
@@ -122,14 +121,14 @@ async def _report(settings: Settings, parts: Parts) -> Report:
     if saved is None:
         raise Failure(f"The rollout of {plan.flag} was never started.")
     state, failed, remarks = saved.state, None, _of_controller(parts, saved.state, now)
-    if state.status in _GOING and parts.evidence is not None:
+    if state.status in table.GOING and parts.evidence is not None:
         look = await take_look(plan, state, parts.evidence, now)
         if look.verdict is not None:
             state = replace(state, look=look)
         else:
             failed = look
             remarks.append("The criteria are those of the controller's last look.")
-    elif state.status in _GOING:
+    elif state.status in table.GOING:
         remarks.append("PATRON_PROMETHEUS_URL is not set: this is the controller's last look.")
     found = None
     try:

@@ -26,6 +26,9 @@ _STYLES: Final = {
     Outcome.HOLD: "yellow",
     Outcome.NOT_JUDGED: "dim",
 }
+GOING: Final = (Status.RUNNING, Status.PAUSED)
+"""A rollout of such a status has not ended."""
+
 _UNITS: Final = ((3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -92,7 +95,7 @@ def one_line(report: Report) -> str:
     """Return the status of a rollout in one line."""
     state = report.state
     facts = [clock(report.now), state.flag, state.status, _place(report.plan, state)]
-    if state.status in (Status.RUNNING, Status.PAUSED):
+    if state.status in GOING:
         facts += [_remaining(report), _verdict_word(report), *_findings_in_short(report)]
     return plain("; ".join([" ".join(facts[:3]), *facts[3:], *report.remarks]))
 
@@ -154,19 +157,17 @@ def plain(text: str) -> str:
 
 def _headline(report: Report) -> Text:
     state = report.state
-    word = _verdict_word(report)
     go = "GO" if report.exit_code == 0 else "NO-GO"
+    word = f"{go}, {_verdict_word(report)}" if state.status in GOING else go
     return Text.assemble(
-        (plain(state.flag), "bold"), ": ", (f"{go}, {word}", _STYLES[go]),
+        (plain(state.flag), "bold"), ": ", (word, _STYLES[go]),
         f"; {state.status}, {_place(report.plan, state)}",
     )  # fmt: skip
 
 
 def _verdict_word(report: Report) -> str:
-    """Return what holds in one word: the verdict, unless the status outdoes it."""
+    """Return what is known of a rollout that goes on, in a word."""
     state, look = report.state, report.state.look
-    if state.status in (Status.COMPLETED, Status.STOPPED):
-        return state.status
     if report.failed is not None or (look is not None and look.verdict is None):
         return "a metric cannot be read"
     if look is None or look.verdict is None:
@@ -192,7 +193,8 @@ def _remaining(report: Report) -> str:
 def _circumstances(report: Report) -> Iterator[Text]:
     state = report.state
     since = f"{clock(state.phase_since)}, {span(max(0.0, report.now - state.phase_since))} ago"
-    yield Text(f"  since      {since}; {_remaining(report)}")
+    left = f"; {_remaining(report)}" if state.status in GOING else ""
+    yield Text(f"  since      {since}{left}")
     if state.look is not None and state.look.verdict is not None:
         sample = max((each.sample for each in state.look.verdict.findings), default=0)
         yield Text(f"  sample     {sample:,} so far")
@@ -225,7 +227,7 @@ def _criteria(findings: tuple[Finding, ...]) -> Table:
             Text(finding.reason),
             Text(finding.outcome, style=_STYLES[finding.outcome]),
             _number(finding.value),
-            f"{_number(finding.low)} to {_number(finding.high)}",
+            _bounds(finding),
             _number(finding.limit),
             f"{finding.sample:,}",
         )
@@ -247,6 +249,12 @@ def _findings_in_short(report: Report) -> list[str]:
         for finding in look.verdict.findings
         if finding.outcome in (Outcome.FAIL, Outcome.HOLD)
     ]
+
+
+def _bounds(finding: Finding) -> str:
+    if finding.low is None and finding.high is None:
+        return "-"
+    return f"{_number(finding.low)} to {_number(finding.high)}"
 
 
 def _number(value: float | None) -> str:

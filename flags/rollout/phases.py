@@ -60,7 +60,8 @@ def start(
 
     Args:
         plan: Where it is to go.
-        before: The state of an earlier rollout, whose history goes on; None: there was none.
+        before: The state of an earlier rollout, whose history goes on and whose kinds of errors are
+            still known; None: there was none.
         found: The share that the flag lets in now.
         at: Now.
         actor: Who starts it.
@@ -80,6 +81,7 @@ def start(
         )
     entry = Entry(at, "start", actor, first, reason)
     history = () if before is None else before.history
+    known = frozenset(known_kinds) | frozenset(() if before is None else before.known_kinds)
     state = State(
         flag=plan.flag,
         status=Status.RUNNING,
@@ -87,7 +89,7 @@ def start(
         percent=first,
         started_at=at,
         phase_since=at,
-        known_kinds=tuple(sorted(known_kinds)),
+        known_kinds=tuple(sorted(known)),
         history=(*history, entry),
     )
     return Move(state, first, entry)

@@ -114,14 +114,17 @@ class PrometheusEvidence:
         return Calls(gated.ended + compared.ended, gated.failed + compared.failed, 0, {})
 
     async def known_kinds(self, at: float) -> frozenset[str]:
-        """Return the kinds of unexpected errors, in any arm, of the 30 days before a time.
+        """Return the kinds of unexpected errors that there were without the feature.
+
+        Those are the control's, to which all merchants belong while nobody is let in, of the 30
+        days before a time. What the treatment alone has met is the feature's doing.
 
         Raises:
             EvidenceMissing: The metric cannot be read.
         """
         span = Span(at - _KNOWN_SECONDS, at)
         [table], _ = await self._ask([_Question(Query.ERROR_MERCHANTS, span)])
-        return frozenset(kind for (_, kind), merchants in table.items() if merchants)
+        return frozenset(kind for kind, merchants in _by(table, CONTROL).items() if merchants)
 
     async def arms(
         self, since: float, until: float, step: float

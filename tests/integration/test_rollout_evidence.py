@@ -47,6 +47,9 @@ class Shown:
             ["kind", "feature", "arm"],
             registry=self.registry,
         )
+        self.errors = Counter(
+            "patron_unexpected_errors", "x", ["kind", "feature", "arm"], registry=self.registry
+        )
         self.ratings = Counter(
             "patron_feedback_ratings", "x", ["feature", "arm", "rating"], registry=self.registry
         )
@@ -89,13 +92,16 @@ async def scene() -> AsyncIterator[Scene]:
 
     # Series that appear with their first count would have none before to rise from.
     count(0)
-    shown.merchants.labels("KeyError", FLAG, "control").set(2)
-    shown.merchants.labels("TypeError", FLAG, "treatment").set(0)
+    for kind, merchants in (("TypeError", 0), ("MendedError", 5)):
+        shown.merchants.labels(kind, FLAG, "treatment").set(merchants)
+        shown.errors.labels(kind, FLAG, "treatment").inc(merchants)
     with scraped(shown.registry) as address, prometheus({"patron": [address]}) as running:
         await asyncio.to_thread(running.wait_for_targets, 1)
         await asyncio.sleep(2)
         count(1)
-        shown.merchants.labels("ValueError", FLAG, "treatment").set(4)
+        for kind, arm, merchants in (("KeyError", "control", 2), ("ValueError", "treatment", 4)):
+            shown.merchants.labels(kind, FLAG, arm).set(merchants)
+            shown.errors.labels(kind, FLAG, arm).inc(merchants)
         await asyncio.sleep(2.5)
         now = time.time()
         evidence = PrometheusEvidence(PLAN, running.url, patience=5)
@@ -118,7 +124,7 @@ async def test_what_was_counted(scene: Scene) -> None:
     assert evidence.control.within[0.1] == 0
     assert evidence.control.within[1.0] == evidence.control.timed
     assert evidence.gated == Calls(near(40), 0, near(40), {0.1: 0, 1.0: 0, 2.0: 0, 5.0: near(40)})
-    assert evidence.error_merchants == {"ValueError": 4, "TypeError": 0}
+    assert evidence.error_merchants["ValueError"] == 4
     assert evidence.ratings == {5: near(20)}
     assert [reading.query for reading in readings] == [
         PLAN.queries[query].replace("$window", "60s") for query in Query
@@ -148,11 +154,18 @@ async def test_the_breaker_counts_all_methods_of_the_treatment(scene: Scene) -> 
 
 @needs_prometheus
 async def test_the_kinds_of_errors_from_before(scene: Scene) -> None:
-    """Those that any arm's merchants met, for 30 days; a kind that met nobody is not known."""
+    """Those that the control's merchants met in 30 days; the treatment's are the feature's doing."""
     now = scene.span.until
-    assert await scene.evidence.known_kinds(now) == {"KeyError", "ValueError"}
-    assert await scene.evidence.known_kinds(now + 29 * 86400) == {"KeyError", "ValueError"}
+    assert await scene.evidence.known_kinds(now) == {"KeyError"}
     assert await scene.evidence.known_kinds(now + 31 * 86400) == frozenset()
+
+
+@needs_prometheus
+async def test_a_mended_bug_counts_no_more(scene: Scene) -> None:
+    """Its merchants are remembered, but it did not happen in the span that is judged."""
+    since = scene.span.until - 4
+    evidence, _ = await scene.evidence.gather(Span(since, scene.span.until), None)
+    assert evidence.error_merchants == {"ValueError": 4}
 
 
 @needs_prometheus

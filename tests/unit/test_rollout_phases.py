@@ -92,12 +92,13 @@ def test_does_not_take_a_feature_away_by_a_start(found: int) -> None:
 
 
 def test_starts_again_after_a_rollback() -> None:
-    """It begins anew, and the history goes on."""
+    """It begins anew; the history goes on, and what was known stays known."""
     stopped = moved(follow(PLAN, at_phase(2), FAIL, at=10 * DAY))
     again = moved(
-        start(PLAN, stopped, found=50, at=11 * DAY, actor="ann", reason="mended", known_kinds=())
+        start(PLAN, stopped, found=50, at=11 * DAY, actor="ann", reason="mended", known_kinds={"c"})
     )
 
+    assert again.known_kinds == ("a", "b", "c")
     assert (again.percent, again.started_at, again.blocked) == (10, 11 * DAY, None)
     assert [entry.action for entry in again.history] == [
         "start",

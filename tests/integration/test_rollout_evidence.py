@@ -154,7 +154,7 @@ async def test_the_breaker_counts_all_methods_of_the_treatment(scene: Scene) -> 
 
 @needs_prometheus
 async def test_the_kinds_of_errors_from_before(scene: Scene) -> None:
-    """Those that the control's merchants met in 30 days; the treatment's are the feature's doing."""
+    """Those of the control, for 30 days; those of the treatment alone are the feature's doing."""
     now = scene.span.until
     assert await scene.evidence.known_kinds(now) == {"KeyError"}
     assert await scene.evidence.known_kinds(now + 31 * 86400) == frozenset()

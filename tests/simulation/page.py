@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median, quantiles
+from textwrap import fill
 from typing import Final
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from flags.rollout.sequential import fixed_total_needed, total_needed
 from flags.rollout.state import Status
 from tests.simulation.cells import CALLS_PER_HOUR, Cell
 from tests.simulation.model import FEATURES, GOOD
-from tests.simulation.rollouts import Fate
+from tests.simulation.rollouts import DAYS, Fate
 
 BEGIN: Final = "<!-- figures: written by `make simulate ARGS=--keep` -->\n"
 END: Final = "<!-- end of figures -->\n"
@@ -128,7 +129,7 @@ def _draw_fates(fates: Fates, file: Path) -> None:
         "rolled back at 100 %": lambda fate: fate.status is Status.STOPPED and not _is_early(fate),
         "rolled back before": _is_early,
     }
-    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     names = [f"{cell.feature.name}\n{cell.calls_per_hour:,} calls/h" for cell in fates]
     left = [0.0] * len(names)
@@ -139,7 +140,7 @@ def _draw_fates(fates: Fates, file: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("% of the rollouts")
     axes.set_xlim(0, 100)
-    figure.legend(loc="outside upper center", ncols=len(ends), frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(file, metadata={"Date": None})
 
 
@@ -152,20 +153,22 @@ def _draw_times(fates: Fates, file: Path) -> None:
         for calls, color in zip(CALLS_PER_HOUR, (_COLORS[4], _COLORS[3], _COLORS[0]), strict=True):
             each = fates[Cell(feature, calls)]
             hours = sorted(fate.hours for fate in each if fate.status is wanted)
-            # A hundred points tell the curve as well as ten thousand.
-            points = [round(at * (len(hours) - 1) / 99) for at in range(100)] if hours else []
+            # Fifty points tell the curve as well as ten thousand.
+            points = [round(at * (len(hours) - 1) / 49) for at in range(50)] if hours else []
             axes.step(
-                [hours[at] / 24 for at in points],
+                [hours[at] for at in points],
                 [100 * (at + 1) / len(each) for at in points],
                 where="post",
                 color=color,
                 label=f"{calls:,} calls/h",
             )
         axes.set_xscale("log")
-        axes.set_xlim(0.01, 30)
-        axes.set_ylim(0, 100)
-        axes.set_title(f"{wanted}:\n{feature.name}", fontsize=9)
-        axes.set_xlabel("days")
+        axes.set_xlim(0.25, 24 * DAYS)
+        axes.set_xticks([1, 6, 24, 24 * 7, 24 * DAYS], ["1 h", "6 h", "1 d", "7 d", f"{DAYS} d"])
+        axes.minorticks_off()
+        axes.set_ylim(0, 101)
+        axes.grid(color="#e5e5e5")
+        axes.set_title(fill(f"{wanted}: {feature.name}", 26), fontsize=9)
     panels[0].set_ylabel("% of the rollouts")
-    panels[-1].legend(frameon=False)
+    panels[0].legend(loc="upper left", frameon=False)
     figure.savefig(file, metadata={"Date": None})

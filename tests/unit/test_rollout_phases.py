@@ -91,6 +91,12 @@ def test_does_not_take_a_feature_away_by_a_start(found: int) -> None:
         begun(found)
 
 
+def test_starts_once() -> None:
+    """What goes on already isn't begun anew."""
+    with pytest.raises(MoveRefused, match="running at 10 % already"):
+        start(PLAN, begun(), found=10, at=1.0, actor="bob", reason="", known_kinds=())
+
+
 def test_starts_again_after_a_rollback() -> None:
     """It begins anew; the history goes on, and what was known stays known."""
     stopped = moved(follow(PLAN, at_phase(2), FAIL, at=10 * DAY))

@@ -22,6 +22,8 @@ _LIMIT: Final = 0.001
 _CONFIDENCE: Final = 0.95
 _COLORS: Final = ("#2a78b8", "#7fb3d9", "#c9c9c9", "#e8a33d", "#c5442d")
 _ALL: Final = 100
+_ENOUGH: Final = 20
+"""Fewer have no quantiles worth the name."""
 
 Fates = Mapping[Cell, list[Fate]]
 
@@ -115,7 +117,7 @@ def _shares(fates: list[Fate]) -> list[int]:
 
 def _days(fates: Iterable[Fate]) -> str:
     days = [fate.hours / 24 for fate in fates]
-    if len(days) < 2:
+    if len(days) < _ENOUGH:
         return "–"
     return f"{median(days):.2g}, {quantiles(days, n=20)[-1]:.2g}"
 

@@ -105,7 +105,7 @@ def test_the_page_keeps_its_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [10, 50, 100])
 def test_the_table_tells_what_became_of_them(share: int) -> None:
     """Each end has its column, and a hold tells where."""
-    ends = [Fate(Status.COMPLETED, 100, 96.0, ""), Fate(Status.STOPPED, share, 24.0, "x")]
+    ends = [Fate(Status.COMPLETED, 100, 96.0, ""), Fate(Status.STOPPED, share, 24.0, "x")] * 10
     line = page.table({CELLS[0]: ends}).splitlines()[-1]
 
     early, late = ("50.00 %", "0.00 %") if share < 100 else ("0.00 %", "50.00 %")

@@ -4,10 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from server.settings import Transport
 from tests.support.service import Client, Service, running_service
 from tests.support.unleash import Unleash, running_unleash
+
+# How long an example takes says more of a busy machine than of the code.
+settings.register_profile("patron", deadline=None)
+settings.load_profile("patron")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -474,6 +474,7 @@ async def database(service: Service) -> AsyncIterator["asyncpg.Connection[asyncp
 
 # Other tests cover the same lines: measuring that here would take as long again.
 @pytest.mark.no_cover
+@pytest.mark.timeout(300)
 @seed(SEED)
 @settings(max_examples=HISTORIES, deadline=None, print_blob=True)
 @given(history=histories())

@@ -29,8 +29,8 @@ from tests.support.wire import METHODS
 
 pytestmark = pytest.mark.fault
 
-OPERATORS_MODULES = {"merchants", "rebuild", "recomputation", "replay", "verify"}
-"""What runs as the maintenance role, which sees every merchant."""
+OPERATORS_MODULES = {"merchants", "rebuild", "recomputation", "replay", "rollouts", "verify"}
+"""What runs as the maintenance role, which sees every merchant, or reads what is of none."""
 IMMUTABLE = ("allocation", "audit_log", "bill_line", "ledger_entry")
 PREDICATE = re.compile(r"\b\w+\.merchant_id = (\$\d+::UUID)")
 JOIN = re.compile(r"\b\w+\.merchant_id = \w+\.merchant_id\b")

@@ -51,8 +51,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_and_variables_exist(page: Path) -> None:
     """Every target of make and every variable of Patron that a page names is there."""
     text = code(page)
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     variables = {variable.name for variable in Settings.variables()}
 
-    assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= set(targets)
+    assert set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, re.MULTILINE)) <= set(targets)
     assert set(re.findall(r"\bPATRON_[A-Z_]+", text)) <= variables

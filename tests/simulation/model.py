@@ -18,6 +18,8 @@ BOUNDS: Final = (0.25, 0.5, 1.0, 2.0)
 MEDIAN_SECONDS: Final = 0.06
 SPREAD: Final = 0.8
 """Of the logarithm of the durations: p95 is 0.22 s."""
+GATED: Final = 0.5
+"""The share of the calls of those who have the feature that are of its own methods."""
 RATED: Final = 0.005
 """The share of the gated calls that a merchant rates the feature after."""
 RATINGS: Final = (0.04, 0.05, 0.11, 0.27, 0.53)
@@ -112,9 +114,9 @@ class Stretch:
 class World:
     """Draws what happens, for one rollout.
 
-    The calls per hour are those of methods that both arms can make; they come at random, at a
+    The calls per hour are those of all merchants and methods together; they come at random, at a
     constant rate, and each arm makes as many of them as it has merchants. Those who have the
-    feature call its own methods as often as all the others together. Every call is timed.
+    feature make half of theirs of its own methods. Every call is timed.
     """
 
     def __init__(
@@ -133,13 +135,14 @@ class World:
             since: What has happened in the phase before; None: it begins.
         """
         share, feature = percent / 100, self._feature
-        gated = self._arm(share, feature.gated_errors, looks)
+        gated = self._arm(share * GATED, feature.gated_errors, looks)
         rated = self._random.binomial(gated.ended, RATED)
         ratings = np.cumsum(self._random.multinomial(rated, RATINGS), axis=0)
         return Stretch(
             gated=_added_up(gated, since.gated if since else None),
             treatment=_added_up(
-                self._arm(share, feature.other_errors, looks), since.treatment if since else None
+                self._arm(share * (1 - GATED), feature.other_errors, looks),
+                since.treatment if since else None,
             ),
             control=_added_up(
                 self._arm(1 - share, CONTROL_ERRORS, looks), since.control if since else None

@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run unleash unleash-package demo test faults bench simulate histories lint format generate lock clean
+.PHONY: help setup run unleash unleash-package demo test e2e-rollout faults bench simulate histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -19,7 +19,7 @@ COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile pyproject
 BASE ?= $(shell git merge-base HEAD origin/main 2>/dev/null || git rev-parse --verify --quiet HEAD)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY)  ## install Patron and its tools in .venv, if anything changed
 
@@ -60,6 +60,15 @@ demo: setup  ## import real purchases and show the analytics (ARGS: options of `
 test: setup  ## run the tests; fail when they cover under 90 % of the branches (ARGS: options of pytest)
 	$(PYTEST) --cov --cov-report=term $(ARGS)
 	$(if $(ARGS),,HISTORIES=25 $(PYTEST) tests/e2e --transport grpcio)
+
+# Prometheus is installed for it where that can be done. What is missing fails it: nothing is skipped.
+e2e-rollout: setup $(UNLEASH)  ## roll a feature out and back on a real Unleash, Prometheus and two workers under load; needs Node 20 (ARGS: options of pytest)
+	@if ! command -v prometheus > /dev/null && [[ $$EUID == 0 ]] && command -v apt-get > /dev/null; then \
+		apt-get update -qq || true; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends -y prometheus || true; \
+	fi
+	@command -v prometheus > /dev/null || { echo 'It needs Prometheus (Debian: apt install prometheus)' >&2; exit 1; }
+	CI=1 $(BIN)/pytest tests/rollout $(ARGS)
 
 faults: setup  ## break and attack every part of a running service, the slow cases too (ARGS: options of pytest)
 	$(BIN)/pytest -m fault --timeout 300 $(ARGS)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -117,6 +117,7 @@ def started(
     variables: Mapping[str, str] = MappingProxyType({}),
     covered: bool = True,
     stdin: int = subprocess.PIPE,
+    program: Sequence[str] = PATRON,
 ) -> Iterator[Running]:
     """Lend a command that runs as a process; it is stopped in the end if it still does."""
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +126,7 @@ def started(
             output.open("w") as stdout,
             errors.open("w") as stderr,
             subprocess.Popen(
-                [*PATRON, *map(str, arguments)],
+                [*program, *map(str, arguments)],
                 cwd=REPOSITORY,
                 env=environment(variables, covered=covered),
                 stdin=stdin,

@@ -107,7 +107,7 @@ class Ground:
         """Run a server, and wait until all of its workers are ready."""
         command = (*serve_on(folder), *arguments)
         with started(*command, variables={**self.variables, **variables}) as running:
-            yield _ready(running)
+            yield when_ready(running)
 
 
 @contextmanager
@@ -124,7 +124,8 @@ def common_ground(data: Path) -> Iterator[Ground]:
         yield Ground(data, urls, variables)
 
 
-def _ready(running: Running) -> Fleet:
+def when_ready(running: Running) -> Fleet:
+    """Wait until all workers of a server are ready, and return them."""
     told: list[dict[str, Any]] = []
 
     def serves() -> bool:

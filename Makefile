@@ -62,12 +62,8 @@ test: setup  ## run the tests; fail when they cover under 90 % of the branches (
 	$(if $(ARGS),,HISTORIES=25 $(PYTEST) tests/e2e --transport grpcio)
 
 # Prometheus is installed for it where that can be done. What is missing fails it: nothing is skipped.
-e2e-rollout: setup $(UNLEASH)  ## roll a feature out and back on a real Unleash, Prometheus and two workers under load; needs Node 20 (ARGS: options of pytest)
-	@if ! command -v prometheus > /dev/null && [[ $$EUID == 0 ]] && command -v apt-get > /dev/null; then \
-		apt-get update -qq || true; \
-		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends -y prometheus || true; \
-	fi
-	@command -v prometheus > /dev/null || { echo 'It needs Prometheus (Debian: apt install prometheus)' >&2; exit 1; }
+e2e-rollout: setup $(UNLEASH)  ## roll a feature out and back: Unleash, Prometheus, two workers, load; needs Node 20 (ARGS: options of pytest)
+	@.ci/programs prometheus chromium node
 	CI=1 $(BIN)/pytest tests/rollout $(ARGS)
 
 faults: setup  ## break and attack every part of a running service, the slow cases too (ARGS: options of pytest)

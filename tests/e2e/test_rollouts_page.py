@@ -191,6 +191,19 @@ async def test_the_controller_is_gone(window: Window, server: Shown) -> None:
 
 
 @on_phone
+async def test_the_controller_goes_while_it_is_watched(window: Window, server: Shown) -> None:
+    """A HOLD that gets old says so too, although its word stays the same."""
+    await window.open()
+    await expect(window.page.locator(".verdict")).to_contain_text("Not known yet: error rate.")
+
+    now = NOW + 7200
+    server.data |= {"now": now, "as_of": now}
+    await window.ask_again()
+    await expect(window.page.locator(".verdict")).to_contain_text("Is the controller running?")
+    await window.is_well()
+
+
+@on_phone
 async def test_no_lines(window: Window, server: Shown) -> None:
     """Instead of the charts it is said why there are none."""
     server.data = document(state(), {"note": "PATRON_PROMETHEUS_URL is not set."})

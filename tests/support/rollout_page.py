@@ -12,6 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from flags.rollout.evidence import Reading
+from flags.rollout.looking import fresh_until
 from flags.rollout.page import JSON_HEADERS, rollouts_html
 from flags.rollout.plan import load_plan
 from flags.rollout.state import Entry, Look, State, Status
@@ -134,6 +135,7 @@ def document(
         "state": msgspec.to_builtins(shown),
         "now": NOW,
         "time_left": 18.9 * HOUR,
+        "fresh_until": None if shown is None else fresh_until(PLAN, shown),
         "series": over_time or series(),
     }
     return {"now": NOW, "as_of": NOW, "problem": problem, "notes": [], "rollouts": [rollout]}

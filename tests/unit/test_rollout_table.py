@@ -33,10 +33,14 @@ RATINGS = Finding(
 )
 
 
-def look(outcome: Outcome) -> Look:
-    """Return a look with a verdict."""
+PATIENCE = 2 * PLAN.look_every + 30
+"""How old the last look may be, in seconds."""
+
+
+def look(outcome: Outcome, *, age: float = 0.0) -> Look:
+    """Return a look of so many seconds ago, with a verdict."""
     findings = (replace(ERRORS, outcome=outcome), RATINGS)
-    return Look(NOW, Verdict(outcome, findings), (Reading("sum(x[3600s])", "2400"),))
+    return Look(NOW - age, Verdict(outcome, findings), (Reading("sum(x[3600s])", "2400"),))
 
 
 UNREADABLE = Look(NOW, None, (Reading("sum(x[3600s])", "refused"),), "Prometheus is gone")
@@ -124,13 +128,17 @@ def test_one_line_is_one_line() -> None:
     told = table.one_line(_report(replace(STATE, look=UNREADABLE)))
     assert told.endswith("a metric cannot be read; Prometheus is gone")
     ended = replace(STATE, status=Status.COMPLETED, percent=100)
-    assert table.one_line(_report(ended)).endswith("completed; phase 3 of 3 at 100 %")
+    assert table.one_line(Report(PLAN, ended, NOW, 100)).endswith(
+        "completed; phase 3 of 3 at 100 %"
+    )
 
 
 @pytest.mark.parametrize(
     "state,code",
     [
         (replace(STATE, look=look(Outcome.PASS)), 0),
+        (replace(STATE, look=look(Outcome.PASS, age=PATIENCE)), 0),
+        (replace(STATE, status=Status.COMPLETED, look=look(Outcome.PASS, age=9e5)), 0),
         (replace(STATE, status=Status.COMPLETED, look=UNREADABLE), 0),
         (STATE, exits.HOLDS),
         (replace(STATE, look=look(Outcome.PASS), blocked="no"), exits.HOLDS),
@@ -140,11 +148,51 @@ def test_one_line_is_one_line() -> None:
         (replace(STATE, look=look(Outcome.PASS), status=Status.STOPPED), exits.FAILS),
         (replace(STATE, look=UNREADABLE), exits.UNREADABLE),
         (replace(STATE, look=None), exits.UNREADABLE),
+        (replace(STATE, look=look(Outcome.PASS, age=PATIENCE + 1)), exits.UNREADABLE),
+        (replace(STATE, look=look(Outcome.FAIL, age=PATIENCE + 1)), exits.UNREADABLE),
+        (replace(STATE, look=None, phase_since=NOW - PATIENCE), exits.HOLDS),
+        (replace(STATE, look=look(Outcome.PASS), phase_since=NOW), exits.HOLDS),
     ],
 )
 def test_the_exit_code_tells_what_holds(state: State, code: int) -> None:
     """A program knows the verdict without reading the table."""
     assert _report(state).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "found,why", [(None, "the share is not known"), (30, "a person set another share")]
+)
+@pytest.mark.parametrize(
+    "state,code",
+    [
+        (replace(STATE, look=look(Outcome.PASS)), exits.HOLDS),
+        (replace(STATE, look=look(Outcome.FAIL)), exits.FAILS),
+        (replace(STATE, look=None, status=Status.COMPLETED), exits.HOLDS),
+    ],
+)
+def test_a_share_that_is_not_the_states_is_no_go(
+    state: State, code: int, found: int | None, why: str
+) -> None:
+    """Whatever the criteria say: the flag is not known to be what they were judged for."""
+    report = Report(PLAN, state, NOW, found)
+    assert report.exit_code == code
+    assert f"customer-analytics: NO-GO, HOLD ({why}" in shown(state, found=found, width=120)
+    assert f"HOLD ({why}" in table.one_line(report)
+
+
+def test_a_move_under_way_is_nobodys_change() -> None:
+    """The share that is to be replaced is said to be that."""
+    told = shown(replace(STATE, percent=50, moving_from=10), found=10)
+    assert "from 10 % to 50 %" in told
+    assert "somebody" not in told
+
+
+def test_old_facts_are_said_to_be_old() -> None:
+    """A verdict of long ago, and one on the phase before, are no verdicts."""
+    old = shown(replace(STATE, look=look(Outcome.PASS, age=PATIENCE + 1)))
+    assert "NO-GO, nobody has looked for too long" in old
+    earlier = shown(replace(STATE, look=look(Outcome.PASS), phase_since=NOW))
+    assert "NO-GO, HOLD (nobody has looked at this phase yet)" in earlier
 
 
 def test_what_an_action_changes_is_listed() -> None:

@@ -17,7 +17,7 @@ from flags.rollout.page import rollouts_html
 from flags.rollout.page.view import RolloutsView
 from flags.rollout.ports import Saved, StoreUnreachable
 from flags.rollout.prometheus import ArmPoint
-from flags.rollout.state import State
+from flags.rollout.state import State, Status
 from tests.support.rollout_page import HOUR, NOW, PLAN, PLANS, state
 
 
@@ -76,6 +76,18 @@ def test_a_rollout() -> None:
     assert rollout["state"]["look"]["readings"][0]["answer"] == "OK 2400"
     assert [entry["action"] for entry in rollout["state"]["history"]] == ["start", "promote"]
     assert rollout["time_left"] == 19 * HOUR
+    assert rollout["fresh_until"] == NOW - 60 + 2 * PLAN.look_every + 30
+
+
+def test_until_when_a_look_is_fresh() -> None:
+    """A phase that has just begun is given as long; what has ended never gets old."""
+    begun = state(phase_since=NOW - 10)
+    [rollout] = World(begun).document()["rollouts"]
+    assert rollout["fresh_until"] == NOW - 10 + 2 * PLAN.look_every + 30
+
+    for status in (Status.STOPPED, Status.COMPLETED):
+        [rollout] = World(state(status=status)).document()["rollouts"]
+        assert rollout["fresh_until"] is None
 
 
 def test_not_started() -> None:
@@ -84,6 +96,7 @@ def test_not_started() -> None:
 
     assert rollout["plan"]["flag"] == PLAN.flag
     assert (rollout["state"], rollout["series"], rollout["time_left"]) == (None, None, None)
+    assert rollout["fresh_until"] is None
 
 
 def test_many_readers() -> None:

@@ -92,10 +92,9 @@ const left = (until) => telling(() => duration(until - now()));
 
 /* What a rollout's state means */
 
-function isOld({ plan, state }) {
-  const active = state.status === "running" || state.status === "paused";
-  const since = Math.max(state.look?.at ?? 0, state.phase_since);
-  return active && now() - since > 2 * plan.look_every + 30;
+// Whether looks were due since the last one.
+function isOld({ fresh_until: limit }) {
+  return limit !== null && now() > limit;
 }
 
 // Whether the last look was at the phase before this one.
@@ -713,7 +712,11 @@ function render(data) {
 // What the page is made anew for: all but the passing of time that an element follows.
 function essence({ notes, rollouts }) {
   const facts = rollouts.map(({ now: at, time_left: rest, ...rollout }) => rollout);
-  const turns = rollouts.map((rollout) => [verdictOf(rollout).word, until(rollout) > now()]);
+  const turns = rollouts.map((rollout) => [
+    verdictOf(rollout).word,
+    isOld(rollout),
+    until(rollout) > now(),
+  ]);
   return JSON.stringify([notes, facts, turns]);
 }
 

@@ -12,6 +12,7 @@ import structlog
 
 from flags.rollout.documents import to_document
 from flags.rollout.evidence import EvidenceMissing
+from flags.rollout.looking import fresh_until
 from flags.rollout.phases import time_left
 from flags.rollout.plan import Plan, PlanError, load_plan
 from flags.rollout.ports import Saved, StoreUnreachable
@@ -123,6 +124,7 @@ class RolloutsView:
             "state": None if state is None else to_document(state),
             "now": now,
             "time_left": None if state is None else time_left(plan, state, now),
+            "fresh_until": None if state is None else fresh_until(plan, state),
             "series": None if state is None else await self._series(plan, state, now),
         }
 

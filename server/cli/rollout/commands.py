@@ -22,9 +22,10 @@ Exits with
   0  GO: every criterion is kept so far, or the rollout is completed
   1  the status cannot be told
   2  wrong use
-  {HOLDS}  HOLD: too little is known yet, or it is paused or blocked
+  {HOLDS}  HOLD: too little is known yet, it is paused or blocked, or Unleash does not say that the
+     flag has the share that was set
   {FAILS}  FAIL: a criterion is broken, or the rollout was stopped
-  {UNREADABLE}  a metric cannot be read"""
+  {UNREADABLE}  a metric cannot be read, or nobody has looked for too long"""
 
 _EXITS_OF_ROLLBACK: Final = f"""\
 \b

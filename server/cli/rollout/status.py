@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
@@ -17,18 +17,16 @@ from rich.text import Text
 
 from flags.rollout import phases
 from flags.rollout.documents import to_document
-from flags.rollout.looking import take_look
+from flags.rollout.looking import fresh_until, is_fresh, last_looked, take_look
+from flags.rollout.plan import Plan
 from flags.rollout.ports import FlagUnusable, SwitchUnreachable
-from flags.rollout.state import State, Status
+from flags.rollout.state import State
 from server.cli.errors import Failure, failure
 from server.cli.rollout import table
 from server.cli.rollout.opening import open_store, without_log
 from server.cli.rollout.parts import Parts, open_parts
 from server.cli.rollout.table import Report
 from server.settings import Settings
-
-_MISSED_LOOKS: Final = 2
-"""After so many looks that were due, the controller is said to be gone."""
 
 
 def show_status(flag: str, *, as_json: bool, data_dir: Path | None) -> None:
@@ -120,7 +118,7 @@ async def _report(settings: Settings, parts: Parts) -> Report:
         saved = await store.load(plan.flag)
     if saved is None:
         raise Failure(f"The rollout of {plan.flag} was never started.")
-    state, failed, remarks = saved.state, None, _of_controller(parts, saved.state, now)
+    state, failed, remarks = saved.state, None, _of_controller(plan, saved.state, now)
     if state.status in table.GOING and parts.evidence is not None:
         look = await take_look(plan, state, parts.evidence, now)
         if look.verdict is not None:
@@ -138,12 +136,12 @@ async def _report(settings: Settings, parts: Parts) -> Report:
     return Report(plan, state, now, found, failed, tuple(remarks))
 
 
-def _of_controller(parts: Parts, state: State, now: float) -> list[str]:
+def _of_controller(plan: Plan, state: State, now: float) -> list[str]:
     """Return what is to be said of the controller."""
-    last = max(state.phase_since, state.look.at if state.look else 0)
-    if state.status is Status.RUNNING and now - last > _MISSED_LOOKS * parts.plan.look_every:
-        return [f"The controller has not looked since {table.clock(last)}: is it running?"]
-    return []
+    if is_fresh(plan, state, now):
+        return []
+    last = table.clock(last_looked(state))
+    return [f"The controller has not looked since {last}: is it running?"]
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -153,6 +151,7 @@ def _document(report: Report) -> dict[str, Any]:
         "state": to_document(report.state),
         "now": report.now,
         "time_left": phases.time_left(report.plan, report.state, report.now),
+        "fresh_until": fresh_until(report.plan, report.state),
         "found": report.found,
         "go": report.exit_code == 0,
         "problem": report.problem,

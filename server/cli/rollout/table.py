@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flags.rollout import phases
 from flags.rollout.evidence import Reading
+from flags.rollout.looking import is_fresh, look_at_phase
 from flags.rollout.plan import Plan
 from flags.rollout.state import Entry, Look, State, Status
 from flags.rollout.verdict import Finding, Outcome
@@ -51,17 +52,51 @@ class Report:
     @property
     def exit_code(self) -> int:
         """How `status` exits on it."""
-        state, look = self.state, self.state.look
-        if state.status is Status.COMPLETED:
-            return 0
-        if state.status is Status.STOPPED:
-            return FAILS
-        if self.failed is not None or look is None or look.verdict is None:
-            return UNREADABLE
-        if look.verdict.outcome is Outcome.FAIL:
-            return FAILS
-        is_free = state.status is Status.RUNNING and state.blocked is None
-        return 0 if is_free and look.verdict.outcome is Outcome.PASS else HOLDS
+        return self._standing[0]
+
+    @property
+    def word(self) -> str:
+        """What is known of it, in a word; empty: that it has ended."""
+        return self._standing[1]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the flag still has the share that is about to be replaced."""
+        return self.found is not None and self.found == self.state.moving_from
+
+    @property
+    def _standing(self) -> tuple[int, str]:
+        if self.state.status is Status.STOPPED:
+            return FAILS, ""
+        if self.state.status is Status.COMPLETED:
+            return (HOLDS, f"HOLD ({self._obstacle})") if self._obstacle else (0, "")
+        look = self.failed or look_at_phase(self.state)
+        if not self.failed and not is_fresh(self.plan, self.state, self.now):
+            return UNREADABLE, "nobody has looked for too long"
+        if look is None:
+            return HOLDS, "HOLD (nobody has looked at this phase yet)"
+        if look.verdict is None:
+            return UNREADABLE, "a metric cannot be read"
+        return self._judge(look.verdict.outcome)
+
+    def _judge(self, outcome: Outcome) -> tuple[int, str]:
+        code = {Outcome.PASS: 0, Outcome.FAIL: FAILS}.get(outcome, HOLDS)
+        if self._obstacle is None:
+            return code, outcome
+        return code or HOLDS, f"HOLD ({self._obstacle}; the criteria: {outcome})"
+
+    @property
+    def _obstacle(self) -> str | None:
+        """What keeps it from going on, whatever the criteria say; None: nothing."""
+        if self.state.blocked is not None:
+            return "blocked"
+        if self.state.status is Status.PAUSED:
+            return "paused"
+        if self.found is None:
+            return "the share is not known"
+        if self.is_moving:
+            return "a move is under way"
+        return None if self.found == self.state.percent else "a person set another share"
 
     @property
     def problem(self) -> str | None:
@@ -96,7 +131,9 @@ def one_line(report: Report) -> str:
     state = report.state
     facts = [clock(report.now), state.flag, state.status, _place(report.plan, state)]
     if state.status in GOING:
-        facts += [_remaining(report), _verdict_word(report), *_findings_in_short(report)]
+        facts += [_remaining(report), report.word, *_findings_in_short(report)]
+    elif report.word:
+        facts.append(report.word)
     return plain("; ".join([" ".join(facts[:3]), *facts[3:], *report.remarks]))
 
 
@@ -158,23 +195,11 @@ def plain(text: str) -> str:
 def _headline(report: Report) -> Text:
     state = report.state
     go = "GO" if report.exit_code == 0 else "NO-GO"
-    word = f"{go}, {_verdict_word(report)}" if state.status in GOING else go
+    word = f"{go}, {report.word}" if report.word else go
     return Text.assemble(
         (plain(state.flag), "bold"), ": ", (word, _STYLES[go]),
         f"; {state.status}, {_place(report.plan, state)}",
     )  # fmt: skip
-
-
-def _verdict_word(report: Report) -> str:
-    """Return what is known of a rollout that goes on, in a word."""
-    state, look = report.state, report.state.look
-    if report.failed is not None or (look is not None and look.verdict is None):
-        return "a metric cannot be read"
-    if look is None or look.verdict is None:
-        return "nobody has looked at the metrics yet"
-    if state.blocked is not None and look.verdict.outcome is not Outcome.HOLD:
-        return f"HOLD (blocked; the criteria: {look.verdict.outcome})"
-    return look.verdict.outcome
 
 
 def _place(plan: Plan, state: State) -> str:
@@ -200,12 +225,14 @@ def _circumstances(report: Report) -> Iterator[Text]:
         yield Text(f"  sample     {sample:,} so far")
     if report.found is not None:
         yield Text(f"  in Unleash {report.found} %")
-    if report.found is not None and report.found != state.percent:
-        yield Text(
-            f"  changed    somebody set {report.found} % instead of {state.percent} %: the "
-            "controller stands back until `resume`",
-            style="yellow",
-        )
+    if report.is_moving:
+        move = f"from {state.moving_from} % to {state.percent} %, not done in Unleash yet"
+        yield Text(f"  moving     {move}", style="yellow")
+    elif report.found is not None and report.found != state.percent:
+        change = f"somebody set {report.found} % instead of {state.percent} %"
+        if state.status in GOING:
+            change += ": the controller stands back until `resume`"
+        yield Text(f"  changed    {change}", style="yellow")
     for name, why in (("blocked", state.blocked), ("paused", state.paused)):
         if why is not None:
             yield Text(f"  {name:<10} {plain(why)}", style="yellow")

@@ -50,6 +50,8 @@ class GatedFeatures:
         if opinion.feature not in self._names:
             raise NotFoundError(Reason.FEATURE_NOT_FOUND, "no such feature")
 
+        # A call is in the arm that it began in, however long the write takes.
+        decision = self._decisions.decide(opinion.feature, caller)
         counts = False
 
         async def work(transaction: WriteTransaction) -> Feedback:
@@ -59,7 +61,6 @@ class GatedFeatures:
 
         written = await self._writer.write(caller, key, Feedback, work)
         if counts and not written.replayed:
-            decision = self._decisions.decide(opinion.feature, caller)
             self._ratings.count(opinion.feature, opinion.rating, treatment=decision.enabled)
         return written
 

@@ -135,6 +135,21 @@ async def test_costs_as_much_as_other_writes(bench: Bench) -> None:
     assert await round_trips(bench.database, bench.rate(caller, 4)) == 5
 
 
+async def test_the_arm_is_that_at_the_beginning(bench: Bench) -> None:
+    """A flag that changes while the feedback is written changes nothing: one decision a call."""
+
+    def clock() -> datetime:
+        bench.enabled = False
+        return bench.now
+
+    writer = PostgresWriter(bench.database, clock)
+    features = GatedFeatures([FEATURE], bench, writer, bench, clock)
+    key = RequestKey(uuid4(), "a test's", b"")
+    await features.rate(await bench.caller(), key, Opinion(FEATURE, 2, ""))
+
+    assert bench.counted == [(FEATURE, 2, True)]
+
+
 async def test_the_arm_is_the_callers(bench: Bench) -> None:
     """A rating of a merchant that has not the feature counts as one of the control."""
     bench.enabled = False

@@ -42,3 +42,13 @@ def test_only_reads_are_cached(method: MethodDescriptor) -> None:
 def test_no_answer_outlives_its_revision(method: MethodDescriptor) -> None:
     """Redis remembers a revision for longer than any answer lives that it could make stale."""
     assert policy_of(method).cache_ttl.ToMilliseconds() < _REVISION_MS
+
+
+@pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
+def test_no_stream_is_gated_yet(method: MethodDescriptor) -> None:
+    """A stream ends when its merchant loses the feature, but the gate asks at its beginning alone.
+
+    Whoever gates the first one lets `FeatureGate` end it, and then takes this test away.
+    """
+    streams = method.client_streaming or method.server_streaming
+    assert not (streams and policy_of(method).feature)

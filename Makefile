@@ -108,4 +108,4 @@ lock: setup  ## pin the dependencies with hashes (ARGS=--upgrade: in their newes
 
 clean:  ## remove caches and build output; .venv and the data in .patron stay
 	rm -rf build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find domain server tests protos -name __pycache__ -prune -exec rm -rf {} +
+	find domain flags server tests protos -name __pycache__ -prune -exec rm -rf {} +

@@ -2,36 +2,29 @@
 
 import asyncio
 import gc
-import os
-import platform
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from redis.asyncio import Redis
 
 from domain.ports import Features, Ratings, Writer
-from flags.deciding import SHIPPED_FLAGS
-from flags.deciding.features import features_in
-from flags.deciding.snapshot import FlagsUnusable, Snapshot
 from server.admin import AdminServer
 from server.auth.verification import token_verifier
 from server.cache.assembly import Cache, running_cache
 from server.cache.writer import CacheInvalidatingWriter
 from server.embedded import EmbeddedPostgres, EmbeddedValkey
 from server.error_kinds import ErrorKinds
+from server.features import running_features
 from server.grpc_health import ServingHealth
 from server.health import Health
-from server.interceptors import Chain, Overload, default_interceptors
+from server.interceptor_parts import build_limiters, build_overload, open_traces
+from server.interceptors import Chain, default_interceptors
 from server.interceptors.interceptor import Interceptor
-from server.limits import Budget, RedisLeases, RedisRateLimiter
 from server.metrics import Readings
 from server.metrics.event_loop import sampled_lag
 from server.metrics.parts import (
@@ -40,11 +33,8 @@ from server.metrics.parts import (
     measure_revision_lag,
     show_answers,
     show_error_kinds,
-    show_flags,
     show_invalidations,
     show_keys,
-    show_limiters,
-    show_load,
     show_pool,
     show_redis,
     show_shares,
@@ -58,8 +48,6 @@ from server.storage.database import Database
 from server.storage.writer import PostgresWriter
 from server.tasks import Background
 from server.transports import open_server
-
-T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -132,8 +120,9 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
         stack.push_async_callback(asyncio.to_thread, close_sentry)
         verifier, keys = await stack.enter_async_context(token_verifier(settings))
         show_keys(readings, keys)
-        features = await _features(settings, number, readings, stack)
-        traces = await _traces(settings, stack)
+        features = await stack.enter_async_context(running_features(settings, number, readings))
+        show_shares(readings, features, FEATURES | {settings.rollout_flag})
+        traces = await open_traces(settings, stack)
         database_url, redis_url = _databases(settings, stack)
         database = await _database(settings, database_url, readings, stack)
         patience = settings.redis_timeout_seconds
@@ -163,8 +152,8 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
             verifier=verifier,
             capture=capture,
             note=error_kinds.note,
-            overload=_overload(settings, background, readings),
-            limiters=_limiters(settings, redis, readings),
+            overload=build_overload(settings, background, readings),
+            limiters=build_limiters(settings, redis, readings),
             features=features,
             watched=settings.rollout_flag,
             answers=cache.responses,
@@ -189,24 +178,6 @@ async def running(settings: Settings, *, number: int = 0) -> AsyncIterator[Servi
         yield Serving(target, admin.address, serving_health)
 
 
-async def _traces(settings: Settings, stack: AsyncExitStack) -> Interceptor | None:
-    """Return what traces the calls; None when traces are not wanted."""
-    if settings.otlp_endpoint is None:
-        return None
-    # A server without traces saves OpenTelemetry's memory.
-    from server.interceptors.traces import Traces  # noqa: PLC0415
-    from server.tracing import tracing  # noqa: PLC0415
-
-    tracer = await stack.enter_async_context(
-        tracing(
-            settings.otlp_endpoint,
-            release=version("patron"),
-            instance=f"{platform.node()}:{os.getpid()}",
-        )
-    )
-    return Traces(tracer)
-
-
 def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
     """Return the URLs of PostgreSQL, as the serving role, and of Redis.
 
@@ -221,45 +192,6 @@ def _databases(settings: Settings, stack: AsyncExitStack) -> tuple[str, str]:
     if redis_url is None:
         redis_url = stack.enter_context(EmbeddedValkey(settings.data_dir))
     return database_url, redis_url
-
-
-async def _features(
-    settings: Settings, number: int, readings: Readings, stack: AsyncExitStack
-) -> Features:
-    """Return what knows who has which feature: Unleash, or a file where there is none."""
-    if settings.unleash_url is None:
-        features = _usable("flags_file", features_in, settings.flags_file or SHIPPED_FLAGS)
-    else:
-        # A server without Unleash saves its client's memory.
-        from flags.deciding.unleash import Unleash, features_of  # noqa: PLC0415
-
-        url, token = settings.require_unleash()
-        bootstrap = None
-        if settings.flags_bootstrap_file is not None:
-            bootstrap = _usable(
-                "flags_bootstrap_file", Snapshot.read, settings.flags_bootstrap_file
-            )
-        unleash = Unleash(
-            url=url,
-            token=token,
-            refresh_seconds=settings.flags_refresh_seconds,
-            instance=f"{platform.node()}:{os.getpid()}",
-        )
-        last_good = settings.data_dir / "flags" / f"worker-{number}.json"
-        features = asked = await stack.enter_async_context(
-            features_of(unleash, last_good=last_good, bootstrap=bootstrap)
-        )
-        show_flags(readings, asked)
-    show_shares(readings, features, FEATURES | {settings.rollout_flag})
-    return features
-
-
-def _usable(setting: str, read: Callable[[Path], T], file: Path) -> T:
-    """Return what is read from a file of flags; raises SettingsError where there are none."""
-    try:
-        return read(file)
-    except FlagsUnusable as error:
-        raise SettingsError(f"PATRON_{setting.upper()}", f"names {file}, which {error}") from error
 
 
 async def _database(
@@ -301,30 +233,6 @@ async def _cache(  # noqa: PLR0917 - each is a part of its own
     show_invalidations(readings, cache.invalidations, revision_lag)
     show_redis(readings, cache.shared)
     return cache
-
-
-def _overload(settings: Settings, background: Background, readings: Readings) -> Overload:
-    bounds = {"max_in_flight": settings.max_in_flight, "max_streams": settings.max_streams}
-    overload = Overload(**bounds, abandoned=lambda: background.abandoned)
-    show_load(readings, overload, background, **bounds)
-    return overload
-
-
-def _limiters(settings: Settings, redis: Redis, readings: Readings) -> dict[str, RedisRateLimiter]:
-    rates = {
-        "read": settings.rate_limit_read,
-        "write": settings.rate_limit_write,
-        "analytics": settings.rate_limit_analytics,
-        "bulk": settings.rate_limit_bulk,
-    }
-    leases = RedisLeases(redis, timeout=settings.redis_timeout_seconds)
-    limiters = {
-        name: RedisRateLimiter(Budget.of(name, rate), leases, workers=settings.workers)
-        for name, rate in rates.items()
-        if rate
-    }
-    show_limiters(readings, {name: limiter.counts for name, limiter in limiters.items()})
-    return limiters
 
 
 @asynccontextmanager

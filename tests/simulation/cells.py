@@ -27,6 +27,7 @@ _SOURCES: Final = (
     "flags/rollout/comparison.py",
     "flags/rollout/durations.py",
     "flags/rollout/limits.py",
+    "flags/rollout/phases.py",
     "flags/rollout/sequential.py",
     "flags/rollout/verdict.py",
     "tests/simulation/model.py",

@@ -95,7 +95,7 @@ async def steer(
         version = saved.version if saved else None
         try:
             if found is None:
-                await store.save(move.state, version=version, entries=(move.entry,))
+                await store.save(move.state, version=version, entries=move.entries)
             else:
                 await carry_out(move, found=found, version=version, store=store, switch=switch)
         except StateChanged:

@@ -133,6 +133,20 @@ def trip(plan: Plan, state: State, why: str, *, at: float) -> Move | None:
     return _fall(plan, state, None, Entry(at, "break", CONTROLLER, 0, why))
 
 
+def without_move(state: State, *, found: int, at: float) -> State:
+    """Return a state without the move that was about to be made.
+
+    Unless the flag has its share, that has been overtaken: as the record tells of the move already,
+    it tells of that too.
+    """
+    moving_from = state.moving_from
+    after = replace(state, moving_from=None)
+    if moving_from is None or found == state.percent:
+        return after
+    why = f"The move from {moving_from} % to {state.percent} % was overtaken: it was {found} % by then."
+    return _note(after, Entry(at, "overtaken", CONTROLLER, found, why)).state
+
+
 def stand_back(
     plan: Plan,
     state: State,
@@ -313,23 +327,10 @@ def _good_share(plan: Plan, state: State) -> int:
 
 
 def _take_over(plan: Plan, state: State, entry: Entry) -> Move:
-    """Take the share of an entry, as it was found, as the rollout's own.
-
-    A move that was about to be made then, to another share, has been overtaken: as the record tells
-    of it already, it tells of that too.
-    """
-    if state.moving_from is None or state.percent == entry.percent:
-        return _adopt(plan, state, entry.percent, entry)
-    why = (
-        f"The move from {state.moving_from} % to {state.percent} % was overtaken: the flag lets in "
-        f"{entry.percent} %."
-    )
-    overtaken = _note(
-        replace(state, moving_from=None),
-        Entry(entry.at, "overtaken", CONTROLLER, entry.percent, why),
-    )
-    move = _adopt(plan, overtaken.state, entry.percent, entry)
-    return replace(move, entries=(*overtaken.entries, *move.entries))
+    """Take the share of an entry, as it was found, as the rollout's own."""
+    after = without_move(state, found=entry.percent, at=entry.at)
+    move = _adopt(plan, after, entry.percent, entry)
+    return replace(move, entries=move.state.history[len(state.history) :])
 
 
 def _adopt(plan: Plan, state: State, percent: int, entry: Entry) -> Move:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import urllib3
 
-from flags.rollout.ports import FlagChanged, FlagUnusable, Share, SwitchUnreachable
+from flags.rollout.ports import Change, FlagChanged, FlagUnusable, Share, SwitchUnreachable
 
 _T = TypeVar("_T")
 
@@ -21,7 +21,10 @@ _HIGHEST: Final = 100
 _TEST_FAILED: Final = "TEST_OPERATION_FAILED"
 _LONGEST_MESSAGE: Final = 200
 # What the history calls a write of a whole strategy.
-_WRITES: Final = frozenset({"feature-strategy-add", "feature-strategy-update"})
+_UPDATE: Final = "feature-strategy-update"
+_WRITES: Final = frozenset({"feature-strategy-add", _UPDATE})
+# What changes whom a flag lets in.
+_CHANGE: Final = re.compile(r"feature-(strategy|environment|dependenc|archived|revived|import)")
 _OK: Final = range(200, 300)
 _REFUSED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
@@ -126,14 +129,14 @@ class UnleashSwitch:
         """
         await asyncio.to_thread(self._prepare, flag)
 
-    async def last_change(self, flag: str) -> str | None:
-        """Return who did what last to the flag and when, for a reader; None: it is not known.
-
-        Raises:
-            SwitchUnreachable: Unleash cannot be asked.
-        """
+    async def changes(self, flag: str, *, since: int) -> list[Change]:
+        """Return what was done to the flag, as `FlagSwitch` says."""
         events = await asyncio.to_thread(self._events, flag)
-        return _describe(events[0]) if events else None
+        return [
+            Change(event.id, _share_set(event), _describe(event))
+            for event in reversed(events)
+            if event.id > since and _CHANGE.match(event.type)
+        ]
 
     def _read(self, flag: str) -> Share:
         found = self._find(flag)
@@ -226,8 +229,11 @@ class UnleashSwitch:
         raise FlagUnusable(f"{flag} is not in Unleash's environment {self._environment}")
 
     def _events(self, flag: str) -> list[_Event]:
-        """Return what happened to the flag here, the newest first."""
-        found = self._ask("GET", f"events/{quote(flag, safe='')}", _Events)
+        """Return what happened to the flag here, the newest first; nothing if that isn't kept."""
+        try:
+            found = self._ask("GET", f"events/{quote(flag, safe='')}", _Events)
+        except FlagUnusable:  # That is: 404.
+            return []
         here = [e for e in found.events if e.environment in (None, self._environment)]
         # They come by time, which is that of the beginning of a transaction. Numbers are given
         # after a strategy is written, which others who write it wait for.
@@ -325,8 +331,26 @@ def _describe(event: _Event) -> str:
     # Persons are numbered from 1 on; tokens have names too.
     who = event.created_by if event.created_by_user_id > 0 else f"the token {event.created_by}"
     old, new = (_share_of(data) for data in (event.pre_data, event.data))
-    what = event.type.replace("-", " ") if old == new else f"{old} % to {new} %"
+    what = event.type.replace("-", " ")
+    if old is not None and new is not None and old != new:
+        what = f"{old} % to {new} %{'' if _is_share_alone(event) else ', and more'}"
     return f"{who}, {event.created_at}: {what}"
+
+
+def _share_set(event: _Event) -> int | None:
+    """Return the share that an event has set; None: that isn't all that it has done."""
+    share = _share_of(event.data) or ""
+    if event.type == _UPDATE and _PERCENT.fullmatch(share) and _is_share_alone(event):
+        return int(share)
+    return None
+
+
+def _is_share_alone(event: _Event) -> bool:
+    """Return whether nothing of a strategy but its share is another than before."""
+    before, after = ({**(data or {})} for data in (event.pre_data, event.data))
+    for strategy in (before, after):
+        strategy["parameters"] = {**strategy.get("parameters", {}), "rollout": None}
+    return before == after
 
 
 def _share_of(data: Mapping[str, Any] | None) -> str | None:

@@ -315,7 +315,7 @@ def test_a_move_that_was_overtaken_is_told(found: int) -> None:
     overtaken, entry = move.entries
     assert (overtaken.action, overtaken.percent, entry.action) == ("overtaken", found, "stand back")
     assert overtaken.reason == (
-        f"The move from 10 % to 50 % was overtaken: the flag lets in {found} %."
+        f"The move from 10 % to 50 % was overtaken: it was {found} % by then."
     )
     assert (state.percent, state.moving_from) == (found, None)
     paused = moved(pause(PLAN, due, at=9 * DAY, actor="ann", reason="wait"))

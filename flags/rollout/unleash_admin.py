@@ -111,7 +111,8 @@ class UnleashSwitch:
     async def move(self, flag: str, *, expected: int, percent: int) -> None:
         """Set the share as `FlagSwitch` says.
 
-        Whoever wrote at the very same moment, and was first, gets back what they wrote.
+        Of those who write at the very same moment the lowest share stays: what this one has
+        overwritten is given back if it lets in fewer.
         """
         if not 0 <= percent <= _HIGHEST:
             # Unleash would take it, and let nobody in.
@@ -156,17 +157,20 @@ class UnleashSwitch:
         if before != expected:
             raise FlagChanged(f"{flag} is at {before} %, not at {expected} %")
         if percent != before:
-            self._patch(flag, strategy, strategy.share, {"parameters/rollout": str(percent)})
-            self._give_way(flag, strategy, str(percent))
+            self._write(flag, strategy, str(percent), {"parameters/rollout": str(percent)})
 
-    def _give_way(self, flag: str, strategy: _Strategy, share: str) -> None:
-        """Check that nobody else wrote at the same moment; give back what was overwritten.
+    def _write(
+        self, flag: str, strategy: _Strategy, share: str, changes: Mapping[str, object]
+    ) -> None:
+        """Replace members of a strategy, its share among them; give back what that overwrites.
 
         Unleash tests a patch, and then writes the whole strategy: of those who come at the same
         moment every one passes the test, and the last overwrites the others. Only its history,
-        which is in the order of the writes, tells who was first: whoever wrote next after the old
-        share. Raises FlagChanged if that was somebody else.
+        which is in the order of the writes, tells of them: whoever wrote after the old share and
+        before the new one. Raises FlagChanged if one of them lets in fewer. Never more are let in
+        again: whoever goes down may die at any moment, and is down then.
         """
+        self._patch(flag, strategy, strategy.share, changes)
         writes = [
             event.data
             for event in self._events(flag)
@@ -178,16 +182,18 @@ class UnleashSwitch:
             old = shares.index(strategy.share, mine)
         except ValueError:
             return  # So much has happened since that the history doesn't reach back.
-        first = old - 1
-        if shares[first] != share:
-            self._patch(flag, strategy, share, _changes(writes[mine], writes[first]))
-            raise FlagChanged(
-                f"{flag} was moved to {shares[first]} % at the same moment by somebody else"
-            )
+        written, others = writes[mine], writes[mine + 1 : old + 1]
+        lowest = min(others[:-1], key=_let_in, default=written)
+        if _let_in(lowest) < _let_in(written):
+            other = str(lowest["parameters"]["rollout"])
+            mine_now = msgspec.structs.replace(strategy, parameters=written["parameters"])
+            self._write(flag, mine_now, other, _changes(written, lowest))
+            raise FlagChanged(f"{flag} was moved to {other} % at the same moment by somebody else")
         # The rest of the strategy may have been changed between the test and the write.
-        lost = {**writes[old], "parameters": {**writes[old]["parameters"], "rollout": share}}
+        last = others[0]
+        lost = {**last, "parameters": {**last["parameters"], "rollout": share}}
         with suppress(FlagChanged):
-            self._patch(flag, strategy, share, _changes(writes[first], lost))
+            self._patch(flag, strategy, share, _changes(written, lost))
 
     def _patch(
         self, flag: str, strategy: _Strategy, share: str, changes: Mapping[str, object]
@@ -320,6 +326,12 @@ def _percent(flag: str, strategy: _Strategy) -> int:
         f"the share of {flag} is {strategy.share!r}, by which nobody is let in: set it to a "
         "percentage in Unleash"
     )
+
+
+def _let_in(data: Mapping[str, Any]) -> int:
+    """Return how many of a hundred a strategy lets in, as the history has it."""
+    share = str(data["parameters"]["rollout"])
+    return int(share) if _PERCENT.fullmatch(share) and int(share) <= _HIGHEST else 0
 
 
 def _changes(written: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:

@@ -97,6 +97,11 @@ class Controller:
         return self._troubles.since
 
     @property
+    def is_known(self) -> bool:
+        """Whether it was read where the rollout stands, since this controller began."""
+        return self._told is not None
+
+    @property
     def percent(self) -> int:
         """The share of merchants that are let in; 0 as well when it was never started."""
         return 0 if self.state is None else self.state.percent

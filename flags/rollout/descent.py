@@ -38,7 +38,9 @@ class Descent:
 def descend(plan: Plan, found: int, to: int | None) -> Descent:
     """Return how far a share goes down: to the one asked for, or the last good phase's.
 
-    A share that is lower already stays: whoever rolls back wants down.
+    What was good is not asked of the history, which may be out of reach: it is the phase before the
+    last one whose share is reached. A share that is lower already stays: whoever rolls back wants
+    down.
     """
     if to is None:
         good = phases.phase_of(plan, found) - 1
@@ -81,7 +83,7 @@ def settled(plan: Plan, before: State, owed: Owed) -> State:
     """
     entry = owed.entry
     rest = phases.without_move(before, found=owed.found, at=entry.at)
-    # What was done to the flag last is not known; nor need it be, for what is stopped is not guarded.
+    # What was done to the flag last is not known; nor need it be: what is stopped is not guarded.
     found = replace(rest, percent=owed.found, revision=0)
     return phases.roll_back(
         plan,

@@ -143,7 +143,8 @@ def without_move(state: State, *, found: int, at: float) -> State:
     after = replace(state, moving_from=None)
     if moving_from is None or found == state.percent:
         return after
-    why = f"The move from {moving_from} % to {state.percent} % was overtaken: it was {found} % by then."
+    move = f"The move from {moving_from} % to {state.percent} %"
+    why = f"{move} was overtaken: it was {found} % by then."
     return _note(after, Entry(at, "overtaken", CONTROLLER, found, why)).state
 
 

@@ -72,20 +72,24 @@ async def world(unleash: Unleash) -> World:
 
 
 def add_a_constraint(person: Unleash, flag: str) -> None:
+    """Let in those of newer apps alone."""
     person.replace(flag, {"/constraints": [CONSTRAINT]})
 
 
 def set_a_share_and_back(person: Unleash, flag: str) -> None:
+    """Let everybody in for a moment."""
     person.set_share(flag, 100)
     person.set_share(flag, 10)
 
 
 def switch_off_and_on(person: Unleash, flag: str) -> None:
+    """Let nobody in for a moment."""
     person.disable(flag)
     person.enable(flag)
 
 
 def add_a_strategy_and_remove_it(person: Unleash, flag: str) -> None:
+    """Let everybody in for a moment by other means."""
     person.remove_strategy(flag, person.add_strategy(flag, percent=100))
 
 
@@ -105,7 +109,11 @@ async def test_a_change_that_leaves_the_share_alone(
     await controller.look()
 
     state = await world.state()
-    assert (state.status, state.percent, world.unleash.share(world.flag)) == (Status.PAUSED, 10, "10")
+    assert (state.status, state.percent, world.unleash.share(world.flag)) == (
+        Status.PAUSED,
+        10,
+        "10",
+    )
     assert await world.actions() == ["start", "stand back"]
     assert "A person changed the flag" in str(state.paused)
     assert "admin, 20" in str(state.paused)
@@ -122,7 +130,7 @@ async def test_a_change_that_leaves_the_share_alone(
 async def test_what_a_dead_controller_did_is_no_change(
     world: World, dies_at: int, *, after: bool
 ) -> None:
-    """Died before it could save that the flag was moved, its move is known for the rollout's own."""
+    """Though it could not save that the flag was moved, that is known for the rollout's own."""
     ports = Mortal(world.store, world.switch, dies_at=dies_at, after=after)
     world.now += 30 * 86_400
     with suppress(Died):

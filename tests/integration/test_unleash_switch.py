@@ -101,9 +101,7 @@ async def test_a_share_is_never_given_back_upwards(unleash: Unleash, switch: Unl
     flag = unleash.new_flag(percent=50)
     made = (await switch.changes(flag, since=0))[-1].revision
 
-    await _move_while_persons(
-        unleash, switch, flag, {"/parameters/rollout": "100"}, percent=10
-    )
+    await _move_while_persons(unleash, switch, flag, {"/parameters/rollout": "100"}, percent=10)
 
     assert [each.percent for each in await switch.changes(flag, since=made)] == [100, 10]
     assert unleash.share(flag) == "10"

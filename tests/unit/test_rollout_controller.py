@@ -248,7 +248,7 @@ async def test_a_person_who_changes_the_flag_wins(world: World) -> None:
 
 @pytest.mark.parametrize("step", ["look", "watch_burn"])
 async def test_a_change_that_leaves_the_share_alone_is_seen(world: World, step: str) -> None:
-    """A constraint, or a share that is what it was again, is a person's change; it is noted once."""
+    """A constraint, or a share that is what it was again, is a person's change; noted once."""
     await world.start()
     controller = world.controller()
     await controller.look()
@@ -449,20 +449,24 @@ async def test_it_runs_until_it_is_told_to_stop(world: World) -> None:
 
 
 async def test_what_it_shows(world: World) -> None:
-    """Every state, outcome and action has a series from the beginning, so that it can rise."""
+    """Every state, outcome and action has a series before it rises, and none before it is known."""
     registry = CollectorRegistry()
     controller = world.controller()
     show_rollouts(Readings(registry), {FLAG: controller})
+    assert _samples(registry) == {"patron_rollout_hold_since_timestamp_seconds": 0}
+
+    await controller.look()
     before = _samples(registry)
     assert set(before.values()) == {0}
-    assert len(before) == 4 + len(Status) + 3 + 11
+    assert len(before) == 3 + len(Status) + 3 + 12
 
     await world.start()
     world.evidence.evidence = good()
     world.now += 48 * HOUR
     await controller.look()
     after = _samples(registry)
-    assert after.keys() == before.keys()
+    assert after.keys() - before.keys() == {"patron_rollout_last_look_timestamp_seconds"}
+    assert before.keys() <= after.keys()
     assert {name: value for name, value in after.items() if value} == {
         "patron_rollout_percent": 50,
         "patron_rollout_phase": 2,
@@ -472,6 +476,27 @@ async def test_what_it_shows(world: World) -> None:
         "patron_rollout_actions_total promote": 1,
         "patron_rollout_last_look_timestamp_seconds": world.now,
     }
+
+
+async def test_what_it_shows_after_a_restart(world: World) -> None:
+    """What was done before it began is no news: its counters begin where they were."""
+    await world.start()
+    world.evidence.evidence = bad()
+    await world.controller().look()
+    registry = CollectorRegistry()
+    heir = world.controller()
+    show_rollouts(Readings(registry), {FLAG: heir})
+
+    async def fail(flag: str) -> None:
+        raise StoreUnreachable("no database")
+
+    rolled_back = "patron_rollout_actions_total roll back"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.store, "load", fail)
+        await heir.look()
+        assert rolled_back not in _samples(registry)
+    await heir.look()
+    assert _samples(registry)[rolled_back] == 1
 
 
 def _samples(registry: CollectorRegistry) -> dict[str, float]:

@@ -139,7 +139,7 @@ def test_a_completed_rollout_is_not_started_by_mistake() -> None:
     completed = moved(follow(PLAN, at_phase(2), PASS, at=10 * DAY))
     assert completed.status is Status.COMPLETED
 
-    with pytest.raises(MoveRefused, match="is completed: .* `rollback --to 10` first"):
+    with pytest.raises(MoveRefused, match=r"is completed: .* `rollback --to 10` first"):
         again(completed, found=100)
     back = moved(roll_back(PLAN, completed, to=10, at=10 * DAY, actor="ann", reason=""))
     assert again(back, found=10).percent == 10

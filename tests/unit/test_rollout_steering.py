@@ -138,7 +138,7 @@ async def test_what_a_person_did_meanwhile_is_not_advanced_over() -> None:
     await world.do(Action.START)
     await world.do(Action.ADVANCE)
     world.switch.edit("bob added a constraint")
-    with pytest.raises(MoveRefused, match="bob added a constraint. `resume`"):
+    with pytest.raises(MoveRefused, match=r"bob added a constraint\. `resume`"):
         await world.do(Action.ADVANCE)
     await world.do(Action.RESUME)
     await world.do(Action.ADVANCE)

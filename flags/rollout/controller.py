@@ -15,6 +15,7 @@ from flags.rollout.descent import flush_spool
 from flags.rollout.evidence import Calls, EvidenceMissing, EvidenceSource, Span
 from flags.rollout.looking import take_look
 from flags.rollout.moving import carry_out, confirm, finish
+from flags.rollout.noticing import notice
 from flags.rollout.phases import Move, follow, stand_back, time_left, trip
 from flags.rollout.plan import BurnWindow, Plan
 from flags.rollout.ports import (
@@ -94,6 +95,11 @@ class Controller:
         That is, too little is known after a phase's least time, or something cannot be read.
         """
         return self._troubles.since
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was read where the rollout stands, since this controller began."""
+        return self._told is not None
 
     @property
     def percent(self) -> int:
@@ -227,14 +233,23 @@ class Controller:
     async def _settle(self, saved: Saved) -> Saved:
         """Compare the flag with the state: end a move that was cut short, or stand back."""
         state = saved.state
-        found = (await self._switch.read(state.flag)).percent
+        seen = await notice(self._switch, state.flag, state)
+        found = seen.share.percent
+        if seen.others or found not in (state.percent, state.moving_from):
+            move = stand_back(
+                self.plan,
+                state,
+                found=found,
+                at=self._clock(),
+                revision=seen.revision,
+                change=seen.told,
+            )
+            return await self._carry_out(move, saved, found=found)
+        # Whatever was done since is the rollout's own; it is saved with what comes next.
+        saved = replace(saved, state=replace(state, revision=seen.revision))
         if found == state.percent:
             if state.moving_from is not None:
                 saved = await confirm(saved, since=self._clock(), store=self._store)
-        elif found != state.moving_from:
-            change = await self._switch.last_change(state.flag)
-            move = stand_back(self.plan, state, found=found, at=self._clock(), change=change)
-            saved = await self._carry_out(move, saved, found=found)
         elif state.status is not Status.PAUSED:
             saved = await finish(saved, since=self._clock(), store=self._store, switch=self._switch)
         self._see(saved.state)

@@ -38,7 +38,9 @@ class Descent:
 def descend(plan: Plan, found: int, to: int | None) -> Descent:
     """Return how far a share goes down: to the one asked for, or the last good phase's.
 
-    A share that is lower already stays: whoever rolls back wants down.
+    What was good is not asked of the history, which may be out of reach: it is the phase before the
+    last one whose share is reached. A share that is lower already stays: whoever rolls back wants
+    down.
     """
     if to is None:
         good = phases.phase_of(plan, found) - 1
@@ -80,8 +82,9 @@ def settled(plan: Plan, before: State, owed: Owed) -> State:
     It is stopped, whatever the controller has made of the changed flag meanwhile.
     """
     entry = owed.entry
-    # A move that nobody knew the end of has been overtaken.
-    found = replace(before, percent=owed.found, moving_from=None)
+    rest = phases.without_move(before, found=owed.found, at=entry.at)
+    # What was done to the flag last is not known; nor need it be: what is stopped is not guarded.
+    found = replace(rest, percent=owed.found, revision=0)
     return phases.roll_back(
         plan,
         found,
@@ -105,10 +108,10 @@ async def settle(plan: Plan, store: RolloutStore, owed: Owed) -> None:
             return
         if owed.entry in saved.state.history:
             return
+        after = settled(plan, saved.state, owed)
+        entries = after.history[len(saved.state.history) :]
         try:
-            await store.save(
-                settled(plan, saved.state, owed), version=saved.version, entries=(owed.entry,)
-            )
+            await store.save(after, version=saved.version, entries=entries)
         except StateChanged:
             continue
         return

@@ -35,7 +35,7 @@ async def carry_out(
         state = replace(state, moving_from=None)
     elif move.percent is not None:
         state = replace(state, moving_from=found)
-    saved = Saved(state, await store.save(state, version=version, entries=(move.entry,)))
+    saved = Saved(state, await store.save(state, version=version, entries=move.entries))
     if move.percent is None or state.moving_from is None:
         return saved
     return await finish(saved, since=state.phase_since, store=store, switch=switch)

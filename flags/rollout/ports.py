@@ -27,6 +27,18 @@ class Share:
     enabled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was done to a flag, by anybody."""
+
+    revision: int
+    """Its number; later ones have larger numbers."""
+    percent: int | None
+    """The share that it set; None: it changed something else, or more than that."""
+    told: str
+    """Who did what and when, for a reader."""
+
+
 class FlagSwitch(Protocol):
     """The flag, where it is moved."""
 
@@ -47,8 +59,10 @@ class FlagSwitch(Protocol):
             SwitchUnreachable: Unleash cannot be asked; whether it was changed is not known.
         """
 
-    async def last_change(self, flag: str) -> str | None:
-        """Return who did what last to the flag and when, for a reader; None: nobody is known.
+    async def changes(self, flag: str, *, since: int) -> list[Change]:
+        """Return what was done to whom the flag lets in, after a revision, the oldest first.
+
+        What lies far back, or is not kept, may be missing.
 
         Raises:
             SwitchUnreachable: Unleash cannot be asked.

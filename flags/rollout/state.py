@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from flags.rollout.evidence import Reading, Span
 from flags.rollout.verdict import Verdict
@@ -20,6 +21,10 @@ class Status(enum.StrEnum):
     """Every phase has passed."""
 
 
+GOING: Final = (Status.RUNNING, Status.PAUSED)
+"""As long as one of these, it is not over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of a rollout's history."""
@@ -28,7 +33,7 @@ class Entry:
     """When, in seconds since the epoch."""
     action: str
     """What happened: start, promote, complete, roll back, break, pause, resume, advance, block,
-    unblock, stand back."""
+    unblock, stand back, overtaken."""
     actor: str
     """Who: `controller`, or the name of a person."""
     percent: int
@@ -67,6 +72,9 @@ class State:
     moving_from: int | None = None
     """The share that is to be replaced in Unleash, while nobody knows yet that it was; None: it
     was."""
+    revision: int = 0
+    """The last thing that was done to the flag in Unleash, as far as it is the rollout's own or was
+    accepted: what others did since is a person's change; 0: it is not known."""
     before: Span | None = None
     """The span before the phase, to compare with when all merchants are let in."""
     blocked: str | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 from flags.rollout import phases
 from flags.rollout.moving import carry_out
+from flags.rollout.noticing import Notice, notice
 from flags.rollout.phases import Move, MoveRefused
 from flags.rollout.plan import Plan
 from flags.rollout.ports import (
@@ -87,15 +88,16 @@ async def steer(
             # It was saved, and then the controller was faster to say that the flag is moved.
             return step
         before = saved.state if saved else None
-        found = await _find(switch, plan.flag, wish.action)
-        move = _decide(plan, wish, before, found, at)
+        seen = await _look_at(switch, plan.flag, wish.action, before)
+        move = _decide(plan, wish, before, seen, at)
+        found = None if seen is None else seen.share.percent
         step = Step(before, move.state, move.entry, found, move.percent)
         if dry_run:
             return step
         version = saved.version if saved else None
         try:
             if found is None:
-                await store.save(move.state, version=version, entries=(move.entry,))
+                await store.save(move.state, version=version, entries=move.entries)
             else:
                 await carry_out(move, found=found, version=version, store=store, switch=switch)
         except StateChanged:
@@ -125,23 +127,26 @@ def overridden(plan: Plan, state: State, look: Look | None, at: float) -> str | 
     return "; ".join(told) or None
 
 
-async def _find(switch: FlagSwitch, flag: str, action: Action) -> int | None:
-    """Return the share that the flag has now; None: the action doesn't depend on it."""
+async def _look_at(
+    switch: FlagSwitch, flag: str, action: Action, before: State | None
+) -> Notice | None:
+    """Return how the flag stands now; None: the action doesn't depend on it."""
     if action in _UNSEEING:
         return None
-    share = await switch.read(flag)
-    if action in _MOVES and not share.enabled:
+    seen = await notice(switch, flag, before)
+    if action in _MOVES and not seen.share.enabled:
         raise FlagUnusable(f"{flag} is off in Unleash: switch it on, at a share of 0 %, first.")
-    return share.percent
+    return seen
 
 
-def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at: float) -> Move:
+def _decide(plan: Plan, wish: Wish, before: State | None, seen: Notice | None, at: float) -> Move:
     actor, reason = wish.actor, wish.reason
     if before is None and wish.action is not Action.START:
         raise MoveRefused("The rollout was never started.")
-    if found is None:
+    if seen is None:
         assert before is not None  # noqa: S101 - for mypy: only `start` takes none, and it reads.
         return _UNSEEING[wish.action](plan, before, at=at, actor=actor, reason=reason)
+    found, revision = seen.share.percent, seen.revision
     if before is None or wish.action is Action.START:
         return phases.start(
             plan,
@@ -151,12 +156,15 @@ def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at:
             actor=actor,
             reason=reason,
             known_kinds=wish.known_kinds,
+            revision=revision,
         )
     if wish.action is Action.RESUME:
-        if before.status is Status.RUNNING and found != before.percent:
+        if before.status is Status.RUNNING and (found != before.percent or seen.others):
             # The controller hasn't seen yet what the person has done.
             before = replace(before, status=Status.PAUSED)
-        return phases.resume(plan, before, found=found, at=at, actor=actor, reason=reason)
+        return phases.resume(
+            plan, before, found=found, at=at, actor=actor, reason=reason, revision=revision
+        )
     if before.moving_from is not None:
         raise MoveRefused(f"The controller is about to set {before.percent} %; wait for that.")
     if found != before.percent:
@@ -164,4 +172,7 @@ def _decide(plan: Plan, wish: Wish, before: State | None, found: int | None, at:
             f"The flag lets in {found} % instead of {before.percent} %: a person changed it. "
             "`resume` goes on from there."
         )
+    if seen.others:
+        raise MoveRefused(f"A person changed the flag: {seen.told}. `resume` goes on from there.")
+    before = replace(before, revision=revision)
     return phases.advance(plan, before, at=at, actor=actor, reason=reason)

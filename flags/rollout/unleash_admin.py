@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import urllib3
 
-from flags.rollout.ports import FlagChanged, FlagUnusable, Share, SwitchUnreachable
+from flags.rollout.ports import Change, FlagChanged, FlagUnusable, Share, SwitchUnreachable
 
 _T = TypeVar("_T")
 
@@ -21,7 +21,10 @@ _HIGHEST: Final = 100
 _TEST_FAILED: Final = "TEST_OPERATION_FAILED"
 _LONGEST_MESSAGE: Final = 200
 # What the history calls a write of a whole strategy.
-_WRITES: Final = frozenset({"feature-strategy-add", "feature-strategy-update"})
+_UPDATE: Final = "feature-strategy-update"
+_WRITES: Final = frozenset({"feature-strategy-add", _UPDATE})
+# What changes whom a flag lets in.
+_CHANGE: Final = re.compile(r"feature-(strategy|environment|dependenc|archived|revived|import)")
 _OK: Final = range(200, 300)
 _REFUSED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
@@ -108,7 +111,8 @@ class UnleashSwitch:
     async def move(self, flag: str, *, expected: int, percent: int) -> None:
         """Set the share as `FlagSwitch` says.
 
-        Whoever wrote at the very same moment, and was first, gets back what they wrote.
+        Of those who write at the very same moment the lowest share stays: what this one has
+        overwritten is given back if it lets in fewer.
         """
         if not 0 <= percent <= _HIGHEST:
             # Unleash would take it, and let nobody in.
@@ -126,14 +130,14 @@ class UnleashSwitch:
         """
         await asyncio.to_thread(self._prepare, flag)
 
-    async def last_change(self, flag: str) -> str | None:
-        """Return who did what last to the flag and when, for a reader; None: it is not known.
-
-        Raises:
-            SwitchUnreachable: Unleash cannot be asked.
-        """
+    async def changes(self, flag: str, *, since: int) -> list[Change]:
+        """Return what was done to the flag, as `FlagSwitch` says."""
         events = await asyncio.to_thread(self._events, flag)
-        return _describe(events[0]) if events else None
+        return [
+            Change(event.id, _share_set(event), _describe(event))
+            for event in reversed(events)
+            if event.id > since and _CHANGE.match(event.type)
+        ]
 
     def _read(self, flag: str) -> Share:
         found = self._find(flag)
@@ -153,17 +157,20 @@ class UnleashSwitch:
         if before != expected:
             raise FlagChanged(f"{flag} is at {before} %, not at {expected} %")
         if percent != before:
-            self._patch(flag, strategy, strategy.share, {"parameters/rollout": str(percent)})
-            self._give_way(flag, strategy, str(percent))
+            self._write(flag, strategy, str(percent), {"parameters/rollout": str(percent)})
 
-    def _give_way(self, flag: str, strategy: _Strategy, share: str) -> None:
-        """Check that nobody else wrote at the same moment; give back what was overwritten.
+    def _write(
+        self, flag: str, strategy: _Strategy, share: str, changes: Mapping[str, object]
+    ) -> None:
+        """Replace members of a strategy, its share among them; give back what that overwrites.
 
         Unleash tests a patch, and then writes the whole strategy: of those who come at the same
         moment every one passes the test, and the last overwrites the others. Only its history,
-        which is in the order of the writes, tells who was first: whoever wrote next after the old
-        share. Raises FlagChanged if that was somebody else.
+        which is in the order of the writes, tells of them: whoever wrote after the old share and
+        before the new one. Raises FlagChanged if one of them lets in fewer. Never more are let in
+        again: whoever goes down may die at any moment, and is down then.
         """
+        self._patch(flag, strategy, strategy.share, changes)
         writes = [
             event.data
             for event in self._events(flag)
@@ -175,16 +182,18 @@ class UnleashSwitch:
             old = shares.index(strategy.share, mine)
         except ValueError:
             return  # So much has happened since that the history doesn't reach back.
-        first = old - 1
-        if shares[first] != share:
-            self._patch(flag, strategy, share, _changes(writes[mine], writes[first]))
-            raise FlagChanged(
-                f"{flag} was moved to {shares[first]} % at the same moment by somebody else"
-            )
+        written, others = writes[mine], writes[mine + 1 : old + 1]
+        lowest = min(others[:-1], key=_let_in, default=written)
+        if _let_in(lowest) < _let_in(written):
+            other = str(lowest["parameters"]["rollout"])
+            mine_now = msgspec.structs.replace(strategy, parameters=written["parameters"])
+            self._write(flag, mine_now, other, _changes(written, lowest))
+            raise FlagChanged(f"{flag} was moved to {other} % at the same moment by somebody else")
         # The rest of the strategy may have been changed between the test and the write.
-        lost = {**writes[old], "parameters": {**writes[old]["parameters"], "rollout": share}}
+        last = others[0]
+        lost = {**last, "parameters": {**last["parameters"], "rollout": share}}
         with suppress(FlagChanged):
-            self._patch(flag, strategy, share, _changes(writes[first], lost))
+            self._patch(flag, strategy, share, _changes(written, lost))
 
     def _patch(
         self, flag: str, strategy: _Strategy, share: str, changes: Mapping[str, object]
@@ -226,8 +235,11 @@ class UnleashSwitch:
         raise FlagUnusable(f"{flag} is not in Unleash's environment {self._environment}")
 
     def _events(self, flag: str) -> list[_Event]:
-        """Return what happened to the flag here, the newest first."""
-        found = self._ask("GET", f"events/{quote(flag, safe='')}", _Events)
+        """Return what happened to the flag here, the newest first; nothing if that isn't kept."""
+        try:
+            found = self._ask("GET", f"events/{quote(flag, safe='')}", _Events)
+        except FlagUnusable:  # That is: 404.
+            return []
         here = [e for e in found.events if e.environment in (None, self._environment)]
         # They come by time, which is that of the beginning of a transaction. Numbers are given
         # after a strategy is written, which others who write it wait for.
@@ -316,6 +328,12 @@ def _percent(flag: str, strategy: _Strategy) -> int:
     )
 
 
+def _let_in(data: Mapping[str, Any]) -> int:
+    """Return how many of a hundred a strategy lets in, as the history has it."""
+    share = str(data["parameters"]["rollout"])
+    return int(share) if _PERCENT.fullmatch(share) and int(share) <= _HIGHEST else 0
+
+
 def _changes(written: Mapping[str, object], wanted: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in wanted.items() if written.get(name) != value}
 
@@ -325,8 +343,26 @@ def _describe(event: _Event) -> str:
     # Persons are numbered from 1 on; tokens have names too.
     who = event.created_by if event.created_by_user_id > 0 else f"the token {event.created_by}"
     old, new = (_share_of(data) for data in (event.pre_data, event.data))
-    what = event.type.replace("-", " ") if old == new else f"{old} % to {new} %"
+    what = event.type.replace("-", " ")
+    if old is not None and new is not None and old != new:
+        what = f"{old} % to {new} %{'' if _is_share_alone(event) else ', and more'}"
     return f"{who}, {event.created_at}: {what}"
+
+
+def _share_set(event: _Event) -> int | None:
+    """Return the share that an event has set; None: that isn't all that it has done."""
+    share = _share_of(event.data) or ""
+    if event.type == _UPDATE and _PERCENT.fullmatch(share) and _is_share_alone(event):
+        return int(share)
+    return None
+
+
+def _is_share_alone(event: _Event) -> bool:
+    """Return whether nothing of a strategy but its share is another than before."""
+    before, after = ({**(data or {})} for data in (event.pre_data, event.data))
+    for strategy in (before, after):
+        strategy["parameters"] = {**strategy.get("parameters", {}), "rollout": None}
+    return before == after
 
 
 def _share_of(data: Mapping[str, Any] | None) -> str | None:

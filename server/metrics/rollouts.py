@@ -18,6 +18,7 @@ ACTIONS: Final = (
     "block",
     "unblock",
     "stand back",
+    "overtaken",
 )
 STATUSES: Final = ("running", "paused", "stopped", "completed")
 OUTCOMES: Final = ("PASS", "FAIL", "HOLD")
@@ -25,6 +26,10 @@ OUTCOMES: Final = ("PASS", "FAIL", "HOLD")
 
 class Rollout(Protocol):
     """A rollout, as its controller knows it."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the rest is known by now, but for `last_look` and `holds_since`."""
 
     @property
     def percent(self) -> int:
@@ -56,14 +61,23 @@ class Rollout(Protocol):
 
 
 def show_rollouts(readings: Readings, rollouts: Mapping[str, Rollout]) -> None:
-    """Show where the rollouts of these flags stand."""
+    """Show where the rollouts of these flags stand, as soon as that is known.
 
-    def each(read: Callable[[Rollout], float]) -> dict[Labels, Read]:
+    A counter that was 0 until then would seem to rise by all that was ever done.
+    """
+
+    def each(read: Callable[[Rollout], float | None]) -> dict[Labels, Read]:
         return {(flag,): partial(read, rollout) for flag, rollout in rollouts.items()}
 
+    def each_known(read: Callable[[Rollout], float]) -> dict[Labels, Read]:
+        return each(lambda rollout: read(rollout) if rollout.is_known else None)
+
     def each_of(values: Sequence[str], read: Callable[[str, Rollout], float]) -> dict[Labels, Read]:
+        def read_known(value: str, rollout: Rollout) -> float | None:
+            return read(value, rollout) if rollout.is_known else None
+
         return {
-            (flag, value): partial(read, value, rollout)
+            (flag, value): partial(read_known, value, rollout)
             for flag, rollout in rollouts.items()
             for value in values
         }
@@ -71,13 +85,13 @@ def show_rollouts(readings: Readings, rollouts: Mapping[str, Rollout]) -> None:
     readings.gauge(
         "patron_rollout_percent",
         "The share of merchants that the rollout lets in.",
-        each(lambda rollout: rollout.percent),
+        each_known(lambda rollout: rollout.percent),
         ["flag"],
     )
     readings.gauge(
         "patron_rollout_phase",
         "The number of the phase, from 1 on; 0: nobody is let in.",
-        each(lambda rollout: rollout.phase),
+        each_known(lambda rollout: rollout.phase),
         ["flag"],
     )
     readings.gauge(
@@ -101,7 +115,7 @@ def show_rollouts(readings: Readings, rollouts: Mapping[str, Rollout]) -> None:
     readings.gauge(
         "patron_rollout_last_look_timestamp_seconds",
         "When the controller looked last at the criteria.",
-        each(lambda rollout: rollout.last_look),
+        each(lambda rollout: rollout.last_look or None),
         ["flag"],
     )
     readings.gauge(

@@ -24,4 +24,6 @@ async def test_an_sre_changes_the_share(unleash: Unleash) -> None:
         await switch.move(flag, expected=10, percent=50)
     [after] = unleash.strategies(flag)
     assert after["parameters"] == {**before["parameters"], "rollout": "25"}
-    assert str(await switch.last_change(flag)).startswith("admin, 20")
+    change = (await switch.changes(flag, since=0))[-1]
+    assert change.percent == 25
+    assert change.told.startswith("admin, 20")

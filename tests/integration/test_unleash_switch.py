@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import uuid
-from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def test_reads_and_moves(unleash: Unleash, switch: UnleashSwitch) -> None:
 
     assert await switch.read(flag) == Share(50, enabled=True)
     assert unleash.share(flag) == "50"
-    assert await switch.last_change(flag) is not None
+    assert [each.percent for each in await switch.changes(flag, since=0)] == [None, None, 50]
 
 
 async def test_changes_nothing_after_somebody_else(unleash: Unleash, switch: UnleashSwitch) -> None:
@@ -64,8 +65,8 @@ async def test_sees_a_change_between_reading_and_writing(
 
 
 @pytest.mark.parametrize("movers", [2, 4])
-async def test_of_movers_at_once_one_wins(unleash: Unleash, movers: int) -> None:
-    """Unleash lets all of them pass; all but one give way, and its share stays."""
+async def test_of_movers_at_once_the_lowest_wins(unleash: Unleash, movers: int) -> None:
+    """Unleash lets all of them pass; whoever isn't lower than all before gives way."""
     flag = unleash.new_flag(percent=0)
     switches = [switch_of(unleash) for _ in range(movers)]
     for turn in range(10):
@@ -80,8 +81,9 @@ async def test_of_movers_at_once_one_wins(unleash: Unleash, movers: int) -> None
             return_exceptions=True,
         )
 
-        assert Counter(map(type, outcomes)) == {type(None): 1, FlagChanged: movers - 1}, outcomes
-        assert unleash.share(flag) == str(wanted[outcomes.index(None)])
+        assert {type(each) for each in outcomes} <= {type(None), FlagChanged}, outcomes
+        won = [each for each, outcome in zip(wanted, outcomes, strict=True) if outcome is None]
+        assert unleash.share(flag) == str(min(won))
 
 
 async def test_a_person_at_the_same_moment_wins(unleash: Unleash, switch: UnleashSwitch) -> None:
@@ -89,9 +91,32 @@ async def test_a_person_at_the_same_moment_wins(unleash: Unleash, switch: Unleas
     flag = unleash.new_flag(percent=10)
 
     with pytest.raises(FlagChanged, match="moved to 5 % at the same moment"):
-        await _move_while_a_person(unleash, switch, flag, "/parameters/rollout", "5")
+        await _move_while_persons(unleash, switch, flag, {"/parameters/rollout": "5"})
 
     assert unleash.share(flag) == "5"
+
+
+async def test_a_share_is_never_given_back_upwards(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """Who goes down has gone down, though somebody else went up a moment before."""
+    flag = unleash.new_flag(percent=50)
+    made = (await switch.changes(flag, since=0))[-1].revision
+
+    await _move_while_persons(unleash, switch, flag, {"/parameters/rollout": "100"}, percent=10)
+
+    assert [each.percent for each in await switch.changes(flag, since=made)] == [100, 10]
+    assert unleash.share(flag) == "10"
+
+
+async def test_the_lowest_of_the_same_moment_stays(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """Who goes up gives way to whoever went down, also if that was not the first."""
+    flag = unleash.new_flag(percent=10)
+
+    with pytest.raises(FlagChanged, match="moved to 0 % at the same moment"):
+        await _move_while_persons(
+            unleash, switch, flag, *({"/parameters/rollout": share} for share in ("20", "0"))
+        )
+
+    assert unleash.share(flag) == "0"
 
 
 async def test_a_constraint_of_the_same_moment_stays(
@@ -100,23 +125,30 @@ async def test_a_constraint_of_the_same_moment_stays(
     """A constraint that a person added between Unleash's test and its write is put back."""
     flag = unleash.new_flag(percent=10)
 
-    await _move_while_a_person(unleash, switch, flag, "/constraints", [CONSTRAINT])
+    await _move_while_persons(unleash, switch, flag, {"/constraints": [CONSTRAINT]})
 
     [strategy] = unleash.strategies(flag)
     assert strategy["parameters"]["rollout"] == "50"
     assert [c["contextName"] for c in strategy["constraints"]] == ["appVersion"]
 
 
-async def _move_while_a_person(
-    unleash: Unleash, switch: UnleashSwitch, flag: str, path: str, value: object
+async def _move_while_persons(
+    unleash: Unleash,
+    switch: UnleashSwitch,
+    flag: str,
+    *edits: Mapping[str, object],
+    percent: int = 50,
 ) -> None:
-    """Move a flag from 10 to 50 %; Unleash has tested it before, and writes it after, a person."""
+    """Move a flag; Unleash has tested that before, and writes it after, what persons edit."""
+    before = int(unleash.share(flag))
     async with unleash.held(flag) as waiting:
-        edit = asyncio.create_task(asyncio.to_thread(unleash.replace, flag, {path: value}))
-        await waiting(1)
-        move = asyncio.create_task(switch.move(flag, expected=10, percent=50))
-        await waiting(2)
-    await edit
+        tasks = []
+        for edit in edits:
+            tasks.append(asyncio.create_task(asyncio.to_thread(unleash.replace, flag, edit)))
+            await waiting(len(tasks))
+        move = asyncio.create_task(switch.move(flag, expected=before, percent=percent))
+        await waiting(len(tasks) + 1)
+    await asyncio.gather(*tasks)
     await move
 
 
@@ -274,23 +306,61 @@ async def test_finishes_what_was_half_prepared(unleash: Unleash, switch: Unleash
 
 
 async def test_tells_who_changed_it(unleash: Unleash, switch: UnleashSwitch) -> None:
-    """The last change is told with who made it: a token by its name, a person by theirs."""
+    """Each change is told with who made it: a token by its name, a person by theirs."""
     flag = unleash.new_flag(percent=10)
+    made = (await switch.changes(flag, since=0))[-1].revision
     await switch.move(flag, expected=10, percent=50)
-
-    by_token = await switch.last_change(flag)
     unleash.person().set_share(flag, 20)
-    by_person = await switch.last_change(flag)
     unleash.disable(flag)
 
-    assert by_token is not None
-    assert by_token.startswith("the token patron, 20")
-    assert by_token.endswith("Z: 10 % to 50 %")
-    assert by_person is not None
-    assert by_person.startswith("admin, 20")
-    assert by_person.endswith("Z: 50 % to 20 %")
-    assert "feature environment disabled" in str(await switch.last_change(flag))
-    assert await switch.last_change("nobody-knows-it") is None
+    by_token, by_person, off = await switch.changes(flag, since=made)
+
+    assert made < by_token.revision < by_person.revision < off.revision
+    assert (by_token.percent, by_person.percent, off.percent) == (50, 20, None)
+    assert by_token.told.startswith("the token patron, 20")
+    assert by_token.told.endswith("Z: 10 % to 50 %")
+    assert by_person.told.startswith("admin, 20")
+    assert by_person.told.endswith("Z: 50 % to 20 %")
+    assert off.told.endswith("feature environment disabled")
+    assert await switch.changes(flag, since=off.revision) == []
+    assert await switch.changes("nobody-knows-it", since=0) == []
+
+
+async def test_tells_a_share_from_what_else_was_changed(
+    unleash: Unleash, switch: UnleashSwitch
+) -> None:
+    """Whatever a strategy has beside its share: only what leaves all that alone sets the share."""
+    flag = unleash.new_flag(percent=None)
+    unleash.add_strategy(
+        flag, percent=10, constraints=[CONSTRAINT], variants=[VARIANT], title="Pilot"
+    )
+    unleash.enable(flag)
+    made = (await switch.changes(flag, since=0))[-1].revision
+    await switch.move(flag, expected=10, percent=50)
+    unleash.replace(flag, {"/parameters/rollout": "60", "/constraints": []})
+    unleash.replace(flag, {"/parameters/rollout": "abc"})
+    for word in ("a-tag", "another"):
+        unleash.ask("POST", f"features/{flag}/tags", {"type": "simple", "value": word})
+
+    changes = await switch.changes(flag, since=made)
+
+    assert [each.percent for each in changes] == [50, None, None]
+    assert changes[1].told.endswith(": 50 % to 60 %, and more")
+
+
+async def test_an_unleash_without_a_history(unleash: Unleash, switch: UnleashSwitch) -> None:
+    """Where there is none to ask for, nothing is known of changes, and flags are moved."""
+    flag = unleash.new_flag(percent=10)
+    ask = switch._ask
+
+    def older(method: str, path: str, *rest: Any) -> Any:
+        return ask(method, path.replace("events/", "no-events/"), *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(switch, "_ask", older)
+        await switch.move(flag, expected=10, percent=50)
+        assert await switch.changes(flag, since=0) == []
+    assert unleash.share(flag) == "50"
 
 
 @pytest.mark.parametrize("token", ["wrong-token", "wrong\ntoken", "wrong-tök€n"])

@@ -10,6 +10,7 @@ from flags.rollout.documents import from_document, to_document
 from flags.rollout.evidence import Calls, Evidence, EvidenceMissing, Reading, Span
 from flags.rollout.plan import load_plan
 from flags.rollout.ports import (
+    Change,
     FlagChanged,
     FlagSwitch,
     RolloutStore,
@@ -69,13 +70,19 @@ class MemoryRollouts:
 
 
 class MemorySwitch:
-    """A flag; a person may set `percent`."""
+    """A flag; a person may set `percent`, of which nothing is told, or `edit` it."""
 
     def __init__(self, percent: int = 0) -> None:
         self.percent = percent
         self.moves: list[int] = []
         """The shares that were set by `move`."""
-        self.change: str | None = None
+        self.history: list[Change] = []
+
+    def edit(self, told: str, *, percent: int | None = None) -> None:
+        """Do what a person does in Unleash; None: it leaves the share alone."""
+        if percent is not None:
+            self.percent = percent
+        self.history.append(Change(len(self.history) + 1, percent, told))
 
     async def read(self, flag: str) -> Share:
         return Share(self.percent, enabled=True)
@@ -83,11 +90,11 @@ class MemorySwitch:
     async def move(self, flag: str, *, expected: int, percent: int) -> None:
         if self.percent != expected:
             raise FlagChanged(f"{self.percent} %, not {expected} %")
-        self.percent = percent
+        self.edit("the controller moved it", percent=percent)
         self.moves.append(percent)
 
-    async def last_change(self, flag: str) -> str | None:
-        return self.change
+    async def changes(self, flag: str, *, since: int) -> list[Change]:
+        return self.history[since:]
 
 
 class MemoryEvidence:

@@ -223,7 +223,7 @@ async def test_the_breaker_goes_back_at_once(world: World) -> None:
 async def test_a_person_who_changes_the_flag_wins(world: World) -> None:
     """The controller says who did it, and changes nothing until it is told to go on."""
     await world.start()
-    world.switch.percent, world.switch.change = 25, "bob updated the strategy"
+    world.switch.edit("bob updated the strategy", percent=25)
     world.evidence.evidence = good()
     controller = world.controller()
     for _ in range(3):
@@ -247,6 +247,87 @@ async def test_a_person_who_changes_the_flag_wins(world: World) -> None:
 
 
 @pytest.mark.parametrize("step", ["look", "watch_burn"])
+async def test_a_change_that_leaves_the_share_alone_is_seen(world: World, step: str) -> None:
+    """A constraint, or a share that is what it was again, is a person's change; noted once."""
+    await world.start()
+    controller = world.controller()
+    await controller.look()
+    world.switch.edit("bob set 30 %", percent=30)
+    world.switch.edit("bob set 10 %", percent=10)
+    world.switch.edit("bob added a constraint")
+    world.now += 48 * HOUR
+    world.evidence.evidence = good()
+    for _ in range(3):
+        await getattr(controller, step)()
+
+    state = await world.state()
+    assert (state.status, world.switch.percent) == (Status.PAUSED, 10)
+    assert await world.actions() == ["start", "stand back"]
+    assert (state.paused or "").endswith("bob set 30 %; bob set 10 %; bob added a constraint")
+
+    await world.act(phases.resume, found=10, revision=4)
+    world.now += 48 * HOUR
+    await world.controller().look()
+    assert await world.actions() == ["start", "stand back", "resume", "promote"]
+
+
+async def test_a_flag_that_could_not_be_moved_for_a_while_was_changed(world: World) -> None:
+    """A second strategy holds the rollout; once it is gone again, the controller stands back."""
+    await world.start()
+    controller = world.controller()
+    await controller.look()
+    world.switch.edit("bob added a strategy")
+
+    async def fail(*given: Any, **named: Any) -> Any:
+        raise FlagUnusable("two strategies")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.switch, "read", fail)
+        await controller.look()
+    world.switch.edit("bob removed a strategy")
+    await controller.look()
+
+    assert [type(error) for error in world.reported] == [FlagUnusable]
+    assert await world.actions() == ["start", "stand back"]
+
+
+async def test_what_unleash_does_not_tell_is_no_change(world: World) -> None:
+    """Where its history is gone, only the share tells that a person changed the flag."""
+    await world.start()
+    world.switch.history.clear()
+    world.evidence.evidence = good()
+    controller = world.controller()
+    world.now += 48 * HOUR
+    await controller.look()
+    assert world.switch.percent == 50
+
+    world.switch.percent = 30
+    await controller.look()
+    assert await world.actions() == ["start", "promote", "stand back"]
+
+
+async def test_what_is_over_is_not_guarded(world: World) -> None:
+    """After a roll back only another share is noted; a roll back that is due is made."""
+    await world.start()
+    world.evidence.evidence = bad()
+
+    async def fail(*given: Any, **named: Any) -> Any:
+        raise SwitchUnreachable("no answer")
+
+    controller = world.controller()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.switch, "move", fail)
+        await controller.look()
+    world.switch.edit("bob added a constraint")
+    await controller.look()
+    world.switch.edit("bob added another")
+    await controller.look()
+
+    assert world.switch.percent == 0
+    assert await world.actions() == ["start", "roll back"]
+
+
+@pytest.mark.parametrize("step", ["look", "watch_burn"])
 async def test_the_person_wins_though_both_act_at_once(world: World, step: str) -> None:
     """A change between the look at the flag and its move is not overwritten."""
     await world.start()
@@ -267,7 +348,8 @@ async def test_the_person_wins_though_both_act_at_once(world: World, step: str) 
 
     assert world.switch.percent == 30
     assert (await world.state()).status is not Status.RUNNING
-    assert (await world.actions())[-1] == "stand back"
+    assert (await world.actions())[-2:] == ["overtaken", "stand back"]
+    assert [entry for _, entry in world.store.records] == list((await world.state()).history)
 
 
 @pytest.mark.parametrize(
@@ -367,20 +449,24 @@ async def test_it_runs_until_it_is_told_to_stop(world: World) -> None:
 
 
 async def test_what_it_shows(world: World) -> None:
-    """Every state, outcome and action has a series from the beginning, so that it can rise."""
+    """Every state, outcome and action has a series before it rises, and none before it is known."""
     registry = CollectorRegistry()
     controller = world.controller()
     show_rollouts(Readings(registry), {FLAG: controller})
+    assert _samples(registry) == {"patron_rollout_hold_since_timestamp_seconds": 0}
+
+    await controller.look()
     before = _samples(registry)
     assert set(before.values()) == {0}
-    assert len(before) == 4 + len(Status) + 3 + 11
+    assert len(before) == 3 + len(Status) + 3 + 12
 
     await world.start()
     world.evidence.evidence = good()
     world.now += 48 * HOUR
     await controller.look()
     after = _samples(registry)
-    assert after.keys() == before.keys()
+    assert after.keys() - before.keys() == {"patron_rollout_last_look_timestamp_seconds"}
+    assert before.keys() <= after.keys()
     assert {name: value for name, value in after.items() if value} == {
         "patron_rollout_percent": 50,
         "patron_rollout_phase": 2,
@@ -390,6 +476,27 @@ async def test_what_it_shows(world: World) -> None:
         "patron_rollout_actions_total promote": 1,
         "patron_rollout_last_look_timestamp_seconds": world.now,
     }
+
+
+async def test_what_it_shows_after_a_restart(world: World) -> None:
+    """What was done before it began is no news: its counters begin where they were."""
+    await world.start()
+    world.evidence.evidence = bad()
+    await world.controller().look()
+    registry = CollectorRegistry()
+    heir = world.controller()
+    show_rollouts(Readings(registry), {FLAG: heir})
+
+    async def fail(flag: str) -> None:
+        raise StoreUnreachable("no database")
+
+    rolled_back = "patron_rollout_actions_total roll back"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.store, "load", fail)
+        await heir.look()
+        assert rolled_back not in _samples(registry)
+    await heir.look()
+    assert _samples(registry)[rolled_back] == 1
 
 
 def _samples(registry: CollectorRegistry) -> dict[str, float]:

@@ -61,6 +61,7 @@ def begun(found: int = 0) -> State:
 def moved(move: Move | None) -> State:
     """Return the state that a move leads to."""
     assert move is not None
+    assert move.entries == move.state.history[-len(move.entries) :]
     assert move.entry == move.state.history[-1]
     assert move.entry.percent == move.state.percent
     return move.state
@@ -97,22 +98,59 @@ def test_starts_once() -> None:
         start(PLAN, begun(), found=10, at=1.0, actor="bob", reason="", known_kinds=())
 
 
-def test_starts_again_after_a_rollback() -> None:
-    """It begins anew; the history goes on, and what was known stays known."""
-    stopped = moved(follow(PLAN, at_phase(2), FAIL, at=10 * DAY))
-    again = moved(
-        start(PLAN, stopped, found=50, at=11 * DAY, actor="ann", reason="mended", known_kinds={"c"})
+def again(before: State, *, found: int, reason: str = "mended") -> State:
+    """Return a rollout that was started after another one."""
+    return moved(
+        start(PLAN, before, found=found, at=11 * DAY, actor="ann", reason=reason, known_kinds={"c"})
     )
 
-    assert again.known_kinds == ("a", "b", "c")
-    assert (again.percent, again.started_at, again.blocked) == (10, 11 * DAY, None)
-    assert [entry.action for entry in again.history] == [
+
+def test_starts_again_after_a_rollback() -> None:
+    """Those who are let in keep the feature; the history goes on, what was known stays known."""
+    stopped = moved(follow(PLAN, at_phase(2), FAIL, at=10 * DAY))
+    state = again(stopped, found=50)
+
+    assert state.known_kinds == ("a", "b", "c")
+    assert (state.phase, state.percent, state.blocked) == (1, 50, None)
+    assert state.started_at == state.phase_since == 11 * DAY
+    assert state.history[-1].reason == "mended (from 50 % on, to which it was rolled back)"
+    assert again(stopped, found=50, reason="").history[-1].reason.startswith("from 50 % on")
+    # The 10 % of the same rollout were good.
+    assert moved(follow(PLAN, state, FAIL, at=12 * DAY)).percent == 10
+    assert [entry.action for entry in state.history] == [
         "start",
         "promote",
         "promote",
         "roll back",
         "start",
     ]
+
+
+@pytest.mark.parametrize("found", [0, 10])
+def test_starts_anew_from_below(found: int) -> None:
+    """Rolled back to the first phase or to nobody, it begins with the first phase."""
+    stopped = moved(roll_back(PLAN, at_phase(1), to=found, at=9 * DAY, actor="ann", reason=""))
+
+    assert (again(stopped, found=found).percent, again(stopped, found=found).phase) == (10, 0)
+
+
+def test_a_completed_rollout_is_not_started_by_mistake() -> None:
+    """All merchants would lose the feature but for the first: it is said what to do instead."""
+    completed = moved(follow(PLAN, at_phase(2), PASS, at=10 * DAY))
+    assert completed.status is Status.COMPLETED
+
+    with pytest.raises(MoveRefused, match=r"is completed: .* `rollback --to 10` first"):
+        again(completed, found=100)
+    back = moved(roll_back(PLAN, completed, to=10, at=10 * DAY, actor="ann", reason=""))
+    assert again(back, found=10).percent == 10
+
+
+def test_a_persons_share_after_a_rollback_is_not_taken_away() -> None:
+    """Another share than that of the roll back is a person's: they are asked."""
+    stopped = moved(follow(PLAN, at_phase(2), FAIL, at=10 * DAY))
+
+    with pytest.raises(MoveRefused, match="60 % already"):
+        again(stopped, found=60)
 
 
 def test_goes_on_by_itself_to_the_end() -> None:
@@ -162,6 +200,51 @@ def test_everybody_is_compared_with_the_phase_before() -> None:
     assert (resumed.before, resumed.phase_since) == (Span(3 * DAY, 6 * DAY), 8 * DAY)
 
 
+def test_everybody_at_once_is_compared_with_the_time_before() -> None:
+    """Where the first phase is everybody's, what was before the start takes the control's place."""
+    plan = replace(PLAN, phases=(Phase(100, 2 * DAY),))
+    state = start(plan, None, found=0, at=9 * DAY, actor="ann", reason="", known_kinds=()).state
+
+    assert (state.percent, state.before) == (100, Span(7 * DAY, 9 * DAY))
+
+
+def test_what_is_compared_with_is_never_too_short() -> None:
+    """After a phase of a second the span before is as long as the new phase lasts at least."""
+    state = at_phase(0)
+    for at in (9 * DAY, 9 * DAY + 1):
+        state = moved(advance(PLAN, state, at=at, actor="ann", reason="urgent"))
+
+    assert (state.percent, state.before) == (100, Span(8 * DAY + 1, 9 * DAY + 1))
+
+
+def adopted(state: State, found: int) -> State:
+    """Return a rollout that goes on from a share that a person has set."""
+    state = moved(stand_back(PLAN, state, found=found, at=state.phase_since + 3600))
+    at = state.phase_since + 3600
+    return moved(resume(PLAN, state, found=found, at=at, actor="ann", reason="go"))
+
+
+@pytest.mark.parametrize(
+    "phase, found, percent",
+    [(0, 30, 0), (1, 30, 10), (1, 60, 10), (1, 10, 0), (1, 5, 0), (2, 60, 50), (2, 30, 10)],
+)
+def test_a_persons_share_goes_back_to_a_phase_that_was_good(
+    phase: int, found: int, percent: int
+) -> None:
+    """Between two phases the good one is the last below that the rollout had gone on from."""
+    state = adopted(at_phase(phase), found)
+
+    assert moved(follow(PLAN, state, FAIL, at=state.phase_since + 60)).percent == percent
+
+
+def test_what_was_good_in_another_rollout_does_not_count() -> None:
+    """Begun anew with the first phase, nothing is good yet."""
+    stopped = moved(roll_back(PLAN, at_phase(1), to=0, at=9 * DAY, actor="ann", reason=""))
+    state = adopted(again(stopped, found=0), 30)
+
+    assert moved(follow(PLAN, state, FAIL, at=state.phase_since + 60)).percent == 0
+
+
 def test_a_block_stops_verdicts_alone() -> None:
     """While it is blocked no verdict moves it, nor a person by mistake; the breaker does."""
     state = moved(block(PLAN, begun(), at=1.0, actor="ann", reason="freeze"))
@@ -208,6 +291,44 @@ def test_a_person_who_changes_the_flag_wins(found: int, phase: int) -> None:
     following = [each.percent for each in PLAN.phases if each.percent > found]
     after = moved(follow(PLAN, resumed, PASS, at=20 * DAY))
     assert after.percent == (following[0] if following else 100)
+
+
+def test_a_change_that_leaves_the_share_alone_is_a_change() -> None:
+    """The controller stands back as well, and says that the share is what it was."""
+    state = moved(
+        stand_back(PLAN, at_phase(1), found=50, at=9 * DAY, revision=7, change="bob did it")
+    )
+
+    assert (state.status, state.percent, state.revision) == (Status.PAUSED, 50, 7)
+    assert state.paused == (
+        "A person changed the flag, which lets in 50 % as before. Unleash: bob did it"
+    )
+
+
+@pytest.mark.parametrize("found", [30, 10])
+def test_a_move_that_was_overtaken_is_told(found: int) -> None:
+    """What was recorded as due and never came about doesn't stay in the history as if it had."""
+    due = replace(at_phase(1), moving_from=10)
+    move = stand_back(PLAN, due, found=found, at=9 * DAY)
+    state = moved(move)
+
+    overtaken, entry = move.entries
+    assert (overtaken.action, overtaken.percent, entry.action) == ("overtaken", found, "stand back")
+    assert overtaken.reason == (
+        f"The move from 10 % to 50 % was overtaken: it was {found} % by then."
+    )
+    assert (state.percent, state.moving_from) == (found, None)
+    paused = moved(pause(PLAN, due, at=9 * DAY, actor="ann", reason="wait"))
+    go_on = resume(PLAN, paused, found=found, at=9 * DAY, actor="ann", reason="go")
+    assert [each.action for each in go_on.entries] == ["overtaken", "resume"]
+
+
+def test_a_move_that_was_made_is_not_overtaken() -> None:
+    """A flag that has the share of the move by now was moved."""
+    due = replace(at_phase(1), moving_from=10)
+    move = stand_back(PLAN, due, found=50, at=9 * DAY)
+
+    assert [each.action for each in move.entries] == ["stand back"]
 
 
 def test_a_change_after_the_end_is_noted() -> None:
@@ -352,18 +473,22 @@ class Rollouts(RuleBasedStateMachine):
     @precondition(lambda self: self.state.status in (Status.STOPPED, Status.COMPLETED))
     @rule()
     def begin_again(self) -> None:
-        self.take(
-            start(
+        before, flag = self.state, self.flag
+        try:
+            move = start(
                 PLAN,
-                self.state,
-                found=self.flag,
+                before,
+                found=flag,
                 at=self.at,
                 actor="ann",
                 reason="again",
                 known_kinds=(),
             )
-        )
-        assert self.flag == 10
+        except MoveRefused:
+            assert (before.status, flag > 10) == (Status.COMPLETED, True)
+            return
+        self.take(move)
+        assert self.flag == max(flag, 10)
 
     @invariant()
     def what_is_known_is_true(self) -> None:

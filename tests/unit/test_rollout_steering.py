@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flags.rollout import phases
 from flags.rollout.controller import Controller
 from flags.rollout.descent import Descent, descend, flush_spool, lower, owe, settle
 from flags.rollout.phases import MoveRefused
@@ -131,6 +132,39 @@ async def test_an_action_is_done_once(action: Action, at: int) -> None:
     assert (await world.state()).history == state.history
 
 
+async def test_what_a_person_did_meanwhile_is_not_advanced_over() -> None:
+    """A change that the controller hasn't seen is refused by `advance`, and taken by `resume`."""
+    world = World()
+    await world.do(Action.START)
+    await world.do(Action.ADVANCE)
+    world.switch.edit("bob added a constraint")
+    with pytest.raises(MoveRefused, match=r"bob added a constraint\. `resume`"):
+        await world.do(Action.ADVANCE)
+    await world.do(Action.RESUME)
+    await world.do(Action.ADVANCE)
+    world.now += DAY
+    await world.controller.look()
+    state = await world.state()
+    assert [entry.action for entry in state.history] == ["start", "advance", "resume", "advance"]
+    assert (state.status, world.switch.percent) == (Status.RUNNING, 100)
+
+
+async def test_a_start_takes_the_flag_as_it_is() -> None:
+    """What was done to it before is accepted, and a roll back by hand is nobody's change."""
+    world = World()
+    world.switch.edit("bob made it")
+    await world.at_half()
+    await world.controller.look()
+    descent = await lower(world.switch, FLAG, descend(PLAN, 50, None))
+    await settle(PLAN, world.store, owe(FLAG, descent, at=world.now, actor="eve", reason="it"))
+    await world.controller.look()
+    await world.do(Action.START)
+    await world.controller.look()
+    assert [entry.action for entry in (await world.state()).history] == [
+        *("start", "advance", "roll back", "start")
+    ]
+
+
 async def test_a_controller_too_many_is_told() -> None:
     """A state that changes at every try is not fought over."""
     world = World()
@@ -203,6 +237,22 @@ async def test_what_a_person_did_since_is_not_undone(tmp_path: Path) -> None:
     assert spool.read() == []
     assert (await world.state()).status is Status.RUNNING
     assert (FLAG, owed.entry) in world.store.records
+
+
+async def test_a_roll_back_overtakes_what_was_due() -> None:
+    """A promotion that Unleash hasn't taken yet isn't recorded as one that was made."""
+    world = World()
+    await world.do(Action.START)
+    saved = await world.store.load(FLAG)
+    assert saved is not None
+    due = phases.advance(PLAN, saved.state, at=world.now, actor="ann", reason="so")
+    state = replace(due.state, moving_from=10)
+    await world.store.save(state, version=saved.version, entries=due.entries)
+    owed = owe(FLAG, Descent(10, 0), at=world.now + 1, actor="eve", reason="it")
+    await settle(PLAN, world.store, owed)
+    actions = ["start", "advance", "overtaken", "roll back"]
+    assert [entry.action for entry in (await world.state()).history] == actions
+    assert [entry.action for _, entry in world.store.records] == actions
 
 
 async def test_a_roll_back_of_what_never_began_is_recorded() -> None:

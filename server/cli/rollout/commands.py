@@ -58,8 +58,9 @@ start: Final = _steering(
     "start",
     """Begin the rollout of FLAG with the first phase.
 
-    The flag must be on in Unleash and let in no more than that phase will. Needs Prometheus, for
-    the kinds of unexpected errors that there are without the feature.
+    The flag must be on in Unleash and let in no more than that phase will; but after a roll back to
+    more than that, it goes on from there. Needs Prometheus, for the kinds of unexpected errors that
+    there are without the feature.
     """,
 )
 pause: Final = _steering(

@@ -42,6 +42,7 @@ unleash-package: $(UNLEASH)  ## install Unleash in build/unleash, where the test
 # Without the packages' own scripts: they build what isn't needed, and report that they were installed.
 $(UNLEASH): deploy/unleash/package.json deploy/unleash/package-lock.json
 	@command -v npm > /dev/null || { echo 'Unleash needs npm and Node 20 or later' >&2; exit 1; }
+	@echo 'Installing Unleash in $(@D): about half a minute, and 190 MB'
 	@mkdir -p $(@D)
 	cp $^ $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error

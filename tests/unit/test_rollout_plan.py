@@ -1,5 +1,6 @@
 """The rollout file."""
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +46,14 @@ def test_the_file_that_ships() -> None:
     assert (PLAN.breaker.look_every, PLAN.breaker.least_errors) == (30, 10)
     assert PLAN.breaker.windows == (BurnWindow(14.4, 300, 3600), BurnWindow(6, 1800, 21_600))
     assert list(PLAN.queries) == list(Query)
+
+
+@pytest.mark.parametrize("query", Query)
+def test_only_the_services_own_servers_are_asked_about(query: Query) -> None:
+    """Every selector of the file that ships names the job, as the alerts do."""
+    text = PLAN.queries[query]
+    selectors = re.findall(r"(?:grpc_server|patron)_\w+(\{[^}]*\})?", text)
+    assert all(re.search(r'[{ ]job="patron",', selector) for selector in selectors), text
 
 
 @pytest.mark.parametrize(

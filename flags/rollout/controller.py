@@ -76,6 +76,8 @@ class Controller:
         """Where the rollout stood last; None: it was never started, as far as is known."""
         self.last_look = 0.0
         """When this controller looked last at the criteria, in seconds since the epoch."""
+        self.last_burn_look = 0.0
+        """When it saw last to the error budget: did what was to be done, or nothing was."""
         self._switch = switch
         self._evidence = evidence
         self._store = store
@@ -185,21 +187,30 @@ class Controller:
         if saved is None:
             return
         saved = await self._settle(saved)
-        if saved.state.status is not Status.RUNNING:
-            return
-        at, breaker = self._clock(), self.plan.breaker
+        at = self._clock()
+        move = await self._find_trip(saved.state, at)
+        if move is not None:
+            await self._carry_out(move, saved)
+        self.last_burn_look = at
+
+    async def _find_trip(self, state: State, at: float) -> Move | None:
+        """Return how to roll back, if the error budget of a running rollout burns too fast."""
+        if state.status is not Status.RUNNING:
+            return None
+        breaker = self.plan.breaker
         spans = {span for window in breaker.windows for span in (window.short, window.long)}
-        since = saved.state.phase_since
+        since = state.phase_since
         counted = await asyncio.gather(
             # What failed before the phase is no reason to leave it.
             *(self._evidence.burned(Span(max(since, at - span), at)) for span in spans)
         )
         calls = dict(zip(spans, counted, strict=True))
         window = burning(breaker, self.plan.criteria.error_rate, calls)
-        if window is not None:
-            move = trip(self.plan, saved.state, _describe(window, calls), at=at)
-            if move is not None:
-                await self._carry_out(move, saved)
+        if window is None:
+            # Nothing burns also where nobody is watched.
+            await self._evidence.require_servers(at)
+            return None
+        return trip(self.plan, state, _describe(window, calls), at=at)
 
     async def _take(self) -> Saved | None:
         """Return where the rollout stands; None: this controller has nothing to do with it."""

@@ -56,6 +56,9 @@ class Evidence:
     """How many merchants of the treatment each kind of unexpected error has reached."""
     ratings: Mapping[int, int]
     """How often each rating, 1 to 5, was given."""
+    gaps: tuple[str, ...] = ()
+    """Why more may have happened than was counted, in sentences: what was counted is true, but
+    shows nothing to be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,15 @@ class EvidenceSource(Protocol):
     async def burned(self, span: Span) -> Calls:
         """Return the treatment's calls of all methods in a span, for the breaker.
 
+        No calls may be those of servers that nobody watches; see `require_servers`.
+
         Raises:
             EvidenceMissing: A metric cannot be read.
+        """
+
+    async def require_servers(self, at: float) -> None:
+        """Make sure that at least one server is watched at a time.
+
+        Raises:
+            EvidenceMissing: None is, or that cannot be read.
         """

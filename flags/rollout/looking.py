@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from flags.rollout.evidence import EvidenceMissing, EvidenceSource, Span
+from flags.rollout.evidence import Evidence, EvidenceMissing, EvidenceSource, Span
 from flags.rollout.plan import Plan
 from flags.rollout.state import Look, State, Status
-from flags.rollout.verdict import judge
+from flags.rollout.verdict import Finding, Outcome, Reason, Verdict, judge
 
 _LOOKS: Final = 2
 """The last look is one of now until so many more are due, ..."""
@@ -47,4 +47,24 @@ async def take_look(plan: Plan, state: State, evidence: EvidenceSource, at: floa
         found, readings = await evidence.gather(Span(state.phase_since, at), state.before)
     except EvidenceMissing as error:
         return Look(at, None, error.readings, str(error))
-    return Look(at, judge(plan, found, state.known_kinds), tuple(readings))
+    verdict = judge(plan, found, state.known_kinds)
+    if found.gaps:
+        verdict = _doubt(verdict, found)
+    return Look(at, verdict, tuple(readings))
+
+
+def _doubt(verdict: Verdict, evidence: Evidence) -> Verdict:
+    """Return a verdict on evidence with gaps: what is broken is so, the rest is not known."""
+    gaps = Finding(
+        criterion="gaps in the evidence",
+        outcome=Outcome.HOLD,
+        reason=Reason.ABSOLUTE,
+        value=len(evidence.gaps),
+        low=None,
+        high=None,
+        limit=1,
+        sample=evidence.gated.ended + evidence.treatment.ended,
+        explanation=" ".join(evidence.gaps),
+    )
+    outcome = Outcome.FAIL if verdict.outcome is Outcome.FAIL else Outcome.HOLD
+    return Verdict(outcome, (*verdict.findings, gaps))

@@ -19,6 +19,7 @@ from flags.rollout.evidence import (
 )
 from flags.rollout.plan import WINDOW, Plan, Query
 from flags.rollout.prometheus_api import PrometheusApi, PrometheusFailed, Series
+from flags.rollout.servers import Servers
 
 TREATMENT: Final = "treatment"
 CONTROL: Final = "control"
@@ -35,11 +36,13 @@ _LABELS: Final[Mapping[Query, tuple[str, ...]]] = {
 }
 """By what the answer to each query is told apart. Without an arm it is the treatment's."""
 
-_TARGETS_UP: Final = 'sum(up{job="patron"})'
-"""How many servers are scraped; the alerts know them by this job, too."""
-
 _KNOWN_SECONDS: Final = 30 * 86400.0
 """How long before a rollout an error is remembered."""
+_BLIND_LOOKS: Final = 4
+"""In fewer of the breaker's looks a server that restarts, or was too busy for a scrape, is reached
+again."""
+_OTHER_KINDS: Final = "other"
+"""What servers do not tell apart any more: a new kind may be among it."""
 _RATINGS: Final = frozenset("12345")
 
 _Table: TypeAlias = Mapping[tuple[str, str], float]
@@ -73,6 +76,7 @@ class PrometheusEvidence:
         """Ask a Prometheus; `patience` is how many seconds each query may take."""
         self._plan = plan
         self._api = PrometheusApi(url, patience=patience)
+        self._servers = Servers(self._api, patience=_BLIND_LOOKS * plan.breaker.look_every)
 
     async def gather(self, phase: Span, before: Span | None) -> tuple[Evidence, list[Reading]]:
         """Return what was counted in a phase, as the port says."""
@@ -82,11 +86,10 @@ class PrometheusEvidence:
                 _Question(Query.COMPARED_ENDED, before),
                 _Question(Query.COMPARED_SECONDS, before),
             ]
+        gaps, asked = await self._servers.find_gaps(phase)
         tables, readings = await self._ask(questions)
         now = dict(zip(Query, tables, strict=False))
         ended, seconds = now[Query.COMPARED_ENDED], now[Query.COMPARED_SECONDS]
-        if not now[Query.GATED_ENDED] and not ended:
-            await self._require_targets(phase.until, readings)
         evidence = Evidence(
             gated=_calls(now[Query.GATED_ENDED], now[Query.GATED_SECONDS], TREATMENT),
             treatment=_calls(ended, seconds, TREATMENT),
@@ -103,8 +106,9 @@ class PrometheusEvidence:
                 int(rating): round(count)
                 for rating, count in _by(now[Query.RATINGS], TREATMENT).items()
             },
+            gaps=gaps,
         )
-        return evidence, readings
+        return evidence, [*readings, *asked]
 
     async def burned(self, span: Span) -> Calls:
         """Return the treatment's calls of all methods in a span, without durations."""
@@ -113,18 +117,34 @@ class PrometheusEvidence:
         gated, compared = (_calls(table, {}, TREATMENT) for table in tables)
         return Calls(gated.ended + compared.ended, gated.failed + compared.failed, 0, {})
 
-    async def known_kinds(self, at: float) -> frozenset[str]:
-        """Return the kinds of unexpected errors that there were without the feature.
+    async def require_servers(self, at: float) -> None:
+        """Make sure that somebody is watched, as the port says."""
+        await self._servers.require(at)
 
-        Those are the control's, to which all merchants belong while nobody is let in, of the 30
-        days before a time. What the treatment alone has met is the feature's doing.
+    async def known_kinds(self, at: float, *, accepted_since: float | None) -> frozenset[str]:
+        """Return the kinds of unexpected errors that are no news at a time.
+
+        Those are of the 30 days before it: what the control has met, to which all merchants belong
+        while nobody is let in, and from a time on what the treatment has met as well.
+
+        Args:
+            at: The time, in seconds since the epoch.
+            accepted_since: From when on the treatment's count; None: they don't, for what it alone
+                has met is the feature's doing.
 
         Raises:
-            EvidenceMissing: The metric cannot be read.
+            EvidenceMissing: The metric cannot be read, or no server is reached.
         """
-        span = Span(at - _KNOWN_SECONDS, at)
-        [table], _ = await self._ask([_Question(Query.ERROR_MERCHANTS, span)])
-        return frozenset(kind for kind, merchants in _by(table, CONTROL).items() if merchants)
+        await self._servers.require(at)
+        spans = [Span(at - _KNOWN_SECONDS, at)]
+        if accepted_since is not None:
+            spans.append(Span(max(spans[0].since, accepted_since), at))
+        tables, _ = await self._ask([_Question(Query.ERROR_MERCHANTS, span) for span in spans])
+        arms = zip(tables, (CONTROL, TREATMENT), strict=False)
+        kinds = {
+            kind for table, arm in arms for kind, reached in _by(table, arm).items() if reached
+        }
+        return frozenset(kinds - {_OTHER_KINDS})
 
     async def arms(
         self, since: float, until: float, step: float
@@ -223,18 +243,6 @@ class PrometheusEvidence:
             return _tables(query, await asyncio.to_thread(ask))
         except PrometheusFailed as error:
             raise EvidenceMissing(str(error), [Reading(text, str(error))]) from error
-
-    async def _require_targets(self, at: float, readings: list[Reading]) -> None:
-        """Tell a service that nobody calls from one that Prometheus does not reach."""
-        try:
-            found = await asyncio.to_thread(self._api.ask, _TARGETS_UP, at)
-        except PrometheusFailed as error:
-            readings.append(Reading(_TARGETS_UP, str(error)))
-            raise EvidenceMissing(str(error), readings) from error
-        up = [value for each in found for _, value in each.values]
-        readings.append(Reading(_TARGETS_UP, f"{up[0]:g}" if up else "none"))
-        if up == [0]:
-            raise EvidenceMissing("Prometheus reaches none of the servers", readings)
 
 
 def _table(query: Query, found: Iterable[tuple[Mapping[str, str], float]]) -> _Table:

@@ -56,6 +56,10 @@ class Rollout(Protocol):
         """When the controller looked last, in seconds since the epoch; 0: never."""
 
     @property
+    def last_burn_look(self) -> float:
+        """When it saw last to the error budget, in seconds since the epoch; 0: never."""
+
+    @property
     def holds_since(self) -> float:
         """Since when somebody should know that it holds, in seconds since the epoch; 0: nobody."""
 
@@ -116,6 +120,12 @@ def show_rollouts(readings: Readings, rollouts: Mapping[str, Rollout]) -> None:
         "patron_rollout_last_look_timestamp_seconds",
         "When the controller looked last at the criteria.",
         each(lambda rollout: rollout.last_look or None),
+        ["flag"],
+    )
+    readings.gauge(
+        "patron_rollout_last_burn_look_timestamp_seconds",
+        "When the controller saw last to the error budget.",
+        each(lambda rollout: rollout.last_burn_look or None),
         ["flag"],
     )
     readings.gauge(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,19 @@ from typing import Any
 
 import asyncpg
 import pytest
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 import flags
 from flags.rollout.controller import Controller
 from flags.rollout.plan import load_plan
 from flags.rollout.prometheus import PrometheusEvidence
+from flags.rollout.prometheus_api import PrometheusApi
 from flags.rollout.spool import Spool
 from flags.rollout.unleash_admin import UnleashSwitch
 from server.cli.rollout.exits import FAILS, HOLDS, UNREADABLE, UNSEEN
 from server.embedded import EmbeddedPostgres
 from server.storage.rollouts import PostgresRollouts
-from tests.support.command_line import invoke
+from tests.support.command_line import eventually, invoke
 from tests.support.prometheus import Prometheus, needs_prometheus, prometheus, scraped
 from tests.support.unleash import Unleash
 
@@ -39,10 +41,41 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield directory
 
 
+class Errors:
+    """What a server tells of unexpected errors."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["kind", "feature", "arm"]
+        self._errors = Counter("patron_unexpected_errors", "x", labels, registry=self.registry)
+        self._merchants = Gauge(
+            "patron_unexpected_error_merchants", "x", labels, registry=self.registry
+        )
+
+    def reach(self, flag: str, kind: str, monitor: Prometheus) -> None:
+        """Reach three merchants who have a feature, and wait until Prometheus knows."""
+        self._errors.labels(kind, flag, "treatment").inc(3)
+        self._merchants.labels(kind, flag, "treatment").set(3)
+        labels = f'{{kind="{kind}",feature="{flag}"}}'
+        query = f"patron_unexpected_errors_total{labels} and patron_unexpected_error_merchants"
+        ask = PrometheusApi(monitor.url, patience=10).ask
+        eventually(lambda: bool(ask(query, time.time())), timeout=20)
+
+
 @pytest.fixture(scope="module")
-def monitor() -> Iterator[Prometheus]:
-    """A Prometheus that knows of no calls."""
-    with prometheus({}) as monitor:
+def errors() -> Errors:
+    """The errors of the server."""
+    return Errors()
+
+
+@pytest.fixture(scope="module")
+def monitor(errors: Errors) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes a server, and knows of no calls."""
+    with (
+        scraped(errors.registry) as address,
+        prometheus({"patron": [address]}) as monitor,
+    ):
+        monitor.wait_for_targets(1)
         yield monitor
 
 
@@ -233,10 +266,45 @@ def test_without_prometheus_nothing_is_go(started: Rollout) -> None:
     assert "Prometheus does not answer" in told
     told = started.run("rollback", status=UNSEEN, **NO_PROMETHEUS)[0]
     assert f"{started.flag}: 10 % → 0 %" in told
-    assert "is not known: Prometheus does not tell" in told
+    assert "is not known: Prometheus does not answer" in told
     assert "within 17 s" in told
     assert started.unleash.share(started.flag) == "0"
     assert "Prometheus does not answer" in started.run("start", status=1, **NO_PROMETHEUS)[1]
+
+
+def test_a_prometheus_that_scrapes_nobody_starts_nothing(rollout: Rollout) -> None:
+    """Whoever starts a rollout learns at once that nobody watches it."""
+    with prometheus({}) as idle:
+        told = rollout.run("start", status=1, PATRON_PROMETHEUS_URL=idle.url)[1]
+    assert "Prometheus knows of no server" in told
+    assert not rollout.rows("rollout")
+
+
+def test_which_errors_are_known(rollout: Rollout, errors: Errors, monitor: Prometheus) -> None:
+    """Those from before, and of a rollout that completed; not of one that was rolled back."""
+    flag = rollout.flag
+
+    def known() -> list[str]:
+        return list(rollout.state()["state"]["known_kinds"])
+
+    errors.reach(flag, "OldError", monitor)
+    rollout.run("start")
+    assert known() == ["OldError"]
+
+    errors.reach(flag, "NewError", monitor)
+    rollout.run("rollback", "--wait", "0", status=UNSEEN)
+    rollout.run("start")
+    assert known() == ["OldError"]
+
+    # The span that is asked for begins up to a second after the start.
+    time.sleep(1)
+    errors.reach(flag, "LastError", monitor)
+    for _ in range(3):
+        rollout.run("advance")
+    assert rollout.state()["state"]["status"] == "completed"
+    rollout.unleash.set_share(flag, 0)
+    rollout.run("start")
+    assert known() == ["LastError", "OldError"]
 
 
 def test_without_the_database_the_record_waits(started: Rollout) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,7 @@ from flags.rollout.prometheus import PrometheusEvidence
 from flags.rollout.state import State, Status
 from server.storage.rollouts import PostgresRollouts
 from tests.support.prometheus import needs_prometheus, prometheus, scraped
-from tests.support.rollout_ports import PLAN
+from tests.support.rollout_ports import FLAG, PLAN, MemoryRollouts, MemorySwitch
 from tests.support.service import Service
 from tests.support.unleash import Unleash, switch_of
 from tests.support.waiting import until
@@ -97,7 +97,7 @@ async def test_phases_of_seconds(unleash: Unleash, service: Service) -> None:
         flag=flag,
         phases=tuple(Phase(percent, 2) for percent in (10, 50, 100)),
         look_every=0.3,
-        breaker=replace(PLAN.breaker, look_every=0.3, least_errors=10**9),
+        breaker=replace(PLAN.breaker, look_every=1, least_errors=10**9),
     )
     calls = Calls()
     with scraped(calls.registry) as address, prometheus({"patron": [address]}) as running:
@@ -146,7 +146,8 @@ async def test_phases_of_seconds(unleash: Unleash, service: Service) -> None:
 
                 return is_so
 
-            await act(phases.start, known_kinds=await evidence.known_kinds(1e9))
+            kinds = await evidence.known_kinds(time.time(), accepted_since=None)
+            await act(phases.start, known_kinds=kinds)
             async with controlling(controller):
                 async with calling(calls, 2_000, 0):
                     await until(reached(Status.RUNNING, 50), timeout=30)
@@ -179,3 +180,53 @@ async def test_phases_of_seconds(unleash: Unleash, service: Service) -> None:
                 await asyncio.sleep(1)
             assert unleash.share(flag) == "33"
             assert "33" in ((await state()).paused or "")
+
+
+@pytest.mark.fault
+@needs_prometheus
+async def test_a_server_that_is_not_scraped_holds() -> None:
+    """One of two is gone in mid-phase: no number of good calls goes on, but bad ones go back."""
+    plan = replace(
+        PLAN,
+        phases=(Phase(10, 6), Phase(100, 6)),
+        look_every=0.2,
+        breaker=replace(PLAN.breaker, look_every=0.5, least_errors=10**9),
+    )
+    calls, switch, store = Calls(), MemorySwitch(), MemoryRollouts(time.time)
+    told: list[str] = []
+    with ExitStack() as other, scraped(calls.registry) as address:
+        addresses = [address, other.enter_context(scraped(Calls().registry))]
+        with prometheus({"patron": addresses}) as running:
+            await asyncio.to_thread(running.wait_for_targets, 2)
+            begun = time.time()
+            move = phases.start(
+                plan, None, found=0, at=begun, actor="anna", reason="a test", known_kinds=()
+            )
+            await carry_out(move, found=0, version=None, store=store, switch=switch)
+            controller = Controller(
+                plan,
+                switch=switch,
+                evidence=PrometheusEvidence(plan, running.url),
+                store=store,
+                holder="a",
+                report=lambda error, _: told.append(str(error)),
+            )
+
+            async def holds() -> bool:
+                return any(addresses[1] in each for each in told)
+
+            async def is_back() -> bool:
+                return switch.percent == 0
+
+            async with controlling(lambda: controller):
+                async with calling(calls, 2_000, 0):
+                    await asyncio.sleep(1)
+                    other.close()
+                    await until(holds, timeout=20)
+                assert time.time() > begun + 6
+                assert switch.percent == 10
+                async with calling(calls, 2_000, 200):
+                    await until(is_back, timeout=20)
+    saved = await store.load(FLAG)
+    assert saved is not None
+    assert saved.state.history[-1].action == "roll back"

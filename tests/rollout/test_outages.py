@@ -14,7 +14,7 @@ HOLD_SINCE = "patron_rollout_hold_since_timestamp_seconds"
 
 
 async def test_it_holds_without_prometheus_and_says_so(rollout: Rollout) -> None:
-    """While Prometheus is gone nothing moves, which the controller tells; back, it goes on."""
+    """While Prometheus is gone nothing moves, which the controller tells; nor by what it missed."""
     rollout.write_file(phases=((10, 5), (50, 3600)), look_every=1)
     world = rollout.world
     async with world.load(), rollout.controlled() as controller:
@@ -33,6 +33,13 @@ async def test_it_holds_without_prometheus_and_says_so(rollout: Rollout) -> None
             assert "a metric cannot be read" in status.stdout
             assert controller.metric(HOLD_SINCE, flag=FLAG) > state.phase_since
             assert "the rollout holds" in controller.running.errors
+        state = await rollout.becomes(lambda state: state.look and state.look.verdict)
+        assert state.percent == 10
+        assert state.look is not None
+        assert state.look.verdict is not None
+        assert state.look.verdict.findings[-1].criterion == "gaps in the evidence"
+        await rollout.does("pause")
+        await rollout.does("resume")
         await rollout.becomes(lambda state: state.percent == 50)
         # The breaker, which told of it too, looks again at times of its own.
         await becomes(lambda: controller.metric(HOLD_SINCE, flag=FLAG) == 0)

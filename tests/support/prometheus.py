@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from server.admin import AdminServer
 
 _PROGRAM = shutil.which("prometheus")
+_PROMTOOL = shutil.which("promtool")
 
 needs_prometheus = pytest.mark.skipif(
     _PROGRAM is None and "CI" not in os.environ,
@@ -50,6 +51,7 @@ class Prometheus:
                     _PROGRAM,
                     f"--config.file={self._folder / 'prometheus.yml'}",
                     f"--storage.tsdb.path={self._folder / 'data'}",
+                    "--storage.tsdb.retention.time=100d",
                     f"--web.listen-address=127.0.0.1:{self._port}",
                     "--log.level=warn",
                 ],
@@ -100,6 +102,7 @@ def prometheus(
     *,
     rules: Path | None = None,
     labels: Mapping[str, str] = MappingProxyType({}),
+    past: str = "",
 ) -> Iterator[Prometheus]:
     """Lend a Prometheus that runs; nothing of it is left in the end.
 
@@ -107,6 +110,7 @@ def prometheus(
         targets: The addresses (host:port) to scrape, by job; Patron's own job is `patron`.
         rules: A file of rules to load.
         labels: What is put on every series.
+        past: What it has scraped in the last days, in the format of OpenMetrics.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -126,12 +130,24 @@ def prometheus(
             ],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        if past:
+            _write_past(folder, past)
         running = Prometheus(folder, free_port())
         try:
             running.start()
             yield running
         finally:
             running.stop()
+
+
+def _write_past(folder: Path, past: str) -> None:
+    assert _PROMTOOL, "promtool is not installed"
+    (folder / "past").write_text(past)
+    # Of two hours each, weeks would take minutes.
+    command = ("tsdb", "create-blocks-from", "--max-block-duration=2160h", "openmetrics")
+    subprocess.run(
+        (_PROMTOOL, *command, "past", "data"), cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
 
 
 @contextmanager

@@ -105,6 +105,8 @@ class MemoryEvidence:
         self.burnt = Calls(0, 0, 0, {})
         self.problem: str | None = None
         """Why it cannot be read; None: it can."""
+        self.unwatched: str | None = None
+        """Why nobody is watched; None: somebody is."""
         self.spans: list[Span] = []
         """What it was asked for the breaker."""
 
@@ -119,6 +121,10 @@ class MemoryEvidence:
             raise EvidenceMissing(self.problem)
         self.spans.append(span)
         return self.burnt
+
+    async def require_servers(self, at: float) -> None:
+        if self.unwatched:
+            raise EvidenceMissing(self.unwatched)
 
 
 def calls(ended: int, failed: int = 0) -> Calls:

@@ -97,11 +97,7 @@ class World:
 
     async def workers_see(self, percent: int) -> float:
         """Wait until every worker decides by a share; return since when one asked and it was so."""
-        # The supervisor, which asks them too, takes long to tell all that they say.
-        admins = [
-            line["admin"] for line in log_of(self.fleet.running, "serving") if "worker" in line
-        ]
-        workers = WorkersAt(admins)
+        workers = WorkersAt(_admins_of_workers(self.fleet))
 
         async def seen() -> float | None:
             asked = time.monotonic()
@@ -161,7 +157,7 @@ class World:
             yield
         finally:
             self.prometheus.start()
-            self.prometheus.wait_for_targets(1)
+            self.prometheus.wait_for_targets(_WORKERS)
 
     @contextmanager
     def database_stopped(self) -> Iterator[None]:
@@ -196,10 +192,19 @@ def running_world(folder: Path) -> Iterator[World]:
             program=(sys.executable, "-m", injected_patron.__name__),
         ) as running:
             fleet = when_ready(running)
-            with prometheus({"patron": [fleet.admin]}) as metrics:
+            with prometheus({"patron": _admins_of_workers(fleet)}) as metrics:
                 merchants = asyncio.run(_create_merchants(ground))
-                metrics.wait_for_targets(1)
+                metrics.wait_for_targets(_WORKERS)
                 yield World(ground, fleet, unleash, metrics, injections, merchants)
+
+
+def _admins_of_workers(fleet: Fleet) -> list[str]:
+    """Return where each worker tells of itself.
+
+    The supervisor, which asks them too, takes too long to tell all that they say for one who asks
+    every second.
+    """
+    return [line["admin"] for line in log_of(fleet.running, "serving") if "worker" in line]
 
 
 async def _create_merchants(ground: Ground) -> tuple[UUID, ...]:

@@ -220,6 +220,49 @@ async def test_the_breaker_goes_back_at_once(world: World) -> None:
     assert "100 of 1,000 calls in 300 s" in reason
 
 
+async def test_gaps_in_the_evidence_hold(world: World) -> None:
+    """What was counted may be all good, and more than that have happened: it is told, and holds."""
+    await world.start()
+    world.evidence.evidence = replace(good(), gaps=("Prometheus does not reach b:1.",))
+    world.now += 48 * HOUR
+    controller = world.controller()
+    await controller.look()
+    assert (world.switch.percent, controller.outcome) == (10, Outcome.HOLD)
+    assert [type(error) for error in world.reported] == [RolloutHolds]
+    assert "Prometheus does not reach b:1." in str(world.reported[0])
+
+    world.evidence.evidence = good()
+    await controller.look()
+    assert (world.switch.percent, controller.holds_since) == (50, 0)
+
+
+async def test_what_was_counted_in_spite_of_gaps_fails(world: World) -> None:
+    """Errors that were counted are errors, whatever else happened."""
+    await world.start()
+    world.evidence.evidence = replace(bad(), gaps=("Prometheus does not reach b:1.",))
+    await world.controller().look()
+    state = await world.state()
+    assert (world.switch.percent, state.status) == (0, Status.STOPPED)
+    assert "gaps" not in state.history[-1].reason
+
+
+async def test_a_breaker_that_watches_nobody_says_so(world: World) -> None:
+    """No errors of servers that nobody watches are no good sign; errors are a bad one always."""
+    await world.start()
+    controller = world.controller()
+    await controller.watch_burn()
+    seen = world.now
+    world.now += 30
+    world.evidence.unwatched = "Prometheus reaches none of the servers"
+    await controller.watch_burn()
+    assert [str(error) for error in world.reported] == [world.evidence.unwatched]
+    assert (controller.holds_since, controller.last_burn_look) == (world.now, seen)
+
+    world.evidence.burnt = Calls(1_000, 100, 0, {})
+    await controller.watch_burn()
+    assert (world.switch.percent, await world.actions()) == (0, ["start", "break"])
+
+
 async def test_a_person_who_changes_the_flag_wins(world: World) -> None:
     """The controller says who did it, and changes nothing until it is told to go on."""
     await world.start()
@@ -463,9 +506,13 @@ async def test_what_it_shows(world: World) -> None:
     await world.start()
     world.evidence.evidence = good()
     world.now += 48 * HOUR
+    await controller.watch_burn()
     await controller.look()
     after = _samples(registry)
-    assert after.keys() - before.keys() == {"patron_rollout_last_look_timestamp_seconds"}
+    assert after.keys() - before.keys() == {
+        "patron_rollout_last_look_timestamp_seconds",
+        "patron_rollout_last_burn_look_timestamp_seconds",
+    }
     assert before.keys() <= after.keys()
     assert {name: value for name, value in after.items() if value} == {
         "patron_rollout_percent": 50,
@@ -475,6 +522,7 @@ async def test_what_it_shows(world: World) -> None:
         "patron_rollout_actions_total start": 1,
         "patron_rollout_actions_total promote": 1,
         "patron_rollout_last_look_timestamp_seconds": world.now,
+        "patron_rollout_last_burn_look_timestamp_seconds": world.now,
     }
 
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from flags.rollout.documents import to_document
+from flags.rollout.kinds import accepted_since
 from flags.rollout.looking import take_look
 from flags.rollout.plan import Plan
 from flags.rollout.ports import RolloutStore
@@ -51,7 +52,9 @@ async def _steer(settings: Settings, parts: Parts, wish: Wish, *, dry_run: bool)
     async with open_store(parts, settings, dry_run=dry_run) as store:
         if wish.action is Action.START:
             evidence = parts.evidence or prometheus_evidence(settings, parts.plan)
-            kinds = await evidence.known_kinds(at)
+            saved = await store.load(parts.plan.flag)
+            since = accepted_since(saved.state if saved else None)
+            kinds = await evidence.known_kinds(at, accepted_since=since)
             wish = Wish(wish.action, wish.actor, wish.reason, kinds)
         elif wish.action is Action.ADVANCE:
             wish = await _with_overridden(parts, store, wish, at)

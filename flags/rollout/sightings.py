@@ -1,7 +1,6 @@
 """Which share each worker decides by: what its own metrics say."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,11 @@ from typing import Final, Protocol
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
+from flags.rollout.prometheus_api import PrometheusApi, PrometheusFailed, Series
+from flags.rollout.servers import UP
+
 _PERCENT: Final = "patron_feature_rollout_percent"
-_UP: Final = "patron_worker_up"
+_WORKER_UP: Final = "patron_worker_up"
 _PATIENCE: Final = 5.0
 _LOOK_EVERY: Final = 0.5
 
@@ -59,31 +61,45 @@ class WorkersAt:
 
 
 class WorkersOfPrometheus:
-    """The workers whose metrics a Prometheus has; a bit behind, by its interval of scraping."""
+    """The workers of the servers that a Prometheus knows of, by what it has scraped of them.
+
+    What it scraped before now is no news: the workers may have followed another share in between.
+    So Prometheus is a bit behind, by its interval of scraping, and more if its clock is.
+    """
 
     def __init__(self, url: str) -> None:
-        """Ask the Prometheus at this address."""
-        self._url = url.rstrip("/")
+        """Ask the Prometheus at this address, with its path prefix and user, if it has them."""
+        self._api = PrometheusApi(url, patience=_PATIENCE)
+        self._since = time.time()
 
     async def ask(self, flag: str) -> list[Sighting]:
-        """Return what each worker said last.
+        """Return what each worker said last; one that isn't reached, or hasn't said it, nothing.
 
         Raises:
-            WorkersUnknown: Prometheus doesn't answer, or knows of none.
+            WorkersUnknown: Prometheus doesn't answer, or knows of no server.
         """
         return await asyncio.to_thread(self._ask, flag)
 
     def _ask(self, flag: str) -> list[Sighting]:
-        query = f'{_PERCENT}{{feature="{flag}"}}'
+        shares = f'{_PERCENT}{{job="patron", feature="{flag}"}}'
+        now = time.time()
         try:
-            content = _get(f"{self._url}/api/v1/query", {"query": query})
-            result = json.loads(content)["data"]["result"]
-            found = [_sight(each["metric"], float(each["value"][1])) for each in result]
-        except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError) as error:
-            raise WorkersUnknown(f"Prometheus does not tell: {error}") from error
-        if not found:
-            raise WorkersUnknown(f"Prometheus knows of no worker: {query} is empty")
-        return found
+            servers = self._api.ask(UP, now)
+            workers = self._api.ask(f'{_WORKER_UP}{{job="patron"}}', now)
+            told = self._api.ask(f"{shares} and timestamp({shares}) >= {self._since:.3f}", now)
+        except PrometheusFailed as error:
+            raise WorkersUnknown(str(error)) from error
+        if not servers:
+            raise WorkersUnknown(f"Prometheus knows of no server: {UP} is empty")
+        percents = {_place(each): each.values[0][1] for each in told}
+        of_server: dict[str, set[str]] = {_place(each)[0]: set() for each in servers}
+        for instance, worker in (*map(_place, workers), *percents):
+            of_server.setdefault(instance, set()).add(worker)
+        return [
+            _sight(instance, worker, percents.get((instance, worker)))
+            for instance, numbers in sorted(of_server.items())
+            for worker in _in_order(numbers or {""})
+        ]
 
 
 async def wait_until_seen(
@@ -130,9 +146,9 @@ def _ask_target(target: str, flag: str) -> list[Sighting]:
         if sample.name == _PERCENT and sample.labels.get("feature") == flag
     }
     # A worker that is too busy to tell its metrics is still one.
-    workers = {sample.labels["worker"] for sample in samples if sample.name == _UP}
+    workers = {sample.labels["worker"] for sample in samples if sample.name == _WORKER_UP}
     return [
-        _sight({"instance": target, "worker": worker}, shares.get(worker))
+        _sight(target, worker, shares.get(worker))
         for worker in _in_order({*shares, *workers} or {""})
     ]
 
@@ -141,15 +157,19 @@ def _in_order(numbers: Iterable[str]) -> list[str]:
     return sorted(numbers, key=lambda number: (len(number), number))
 
 
-def _sight(labels: dict[str, str], percent: float | None) -> Sighting:
-    instance, worker = labels.get("instance", "?"), labels.get("worker", "")
+def _place(series: Series) -> tuple[str, str]:
+    """Return the server and the worker that a series is of; no worker: of the server itself."""
+    return series.labels.get("instance", "?"), series.labels.get("worker", "")
+
+
+def _sight(instance: str, worker: str, percent: float | None) -> Sighting:
     return Sighting(f"{instance} worker {worker}" if worker else instance, percent)
 
 
-def _get(url: str, fields: dict[str, str] | None = None) -> bytes:
+def _get(url: str) -> bytes:
     """Return what is at an address; raises HTTPError, also for another status than 200."""
     with urllib3.PoolManager(timeout=_PATIENCE, retries=False) as http:
-        answer = http.request("GET", url, fields=fields)
+        answer = http.request("GET", url)
     if answer.status != 200:  # noqa: PLR2004 - OK.
         raise urllib3.exceptions.HTTPError(f"HTTP {answer.status}")
     return answer.data

@@ -1,13 +1,15 @@
 """Which share the workers decide by, as their metrics say."""
 
+import asyncio
+import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from prometheus_client import CollectorRegistry, Gauge
 
 from flags.rollout.sightings import (
     Sighting,
@@ -16,6 +18,8 @@ from flags.rollout.sightings import (
     WorkersUnknown,
     wait_until_seen,
 )
+from tests.support.prometheus import needs_prometheus, prometheus, scraped
+from tests.support.waiting import until
 
 NOWHERE = "127.0.0.1:1"
 
@@ -26,6 +30,7 @@ class Page:
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
         self.asked: list[str] = []
+        self.users: list[str | None] = []
         self.port = 0
 
     def next(self) -> str:
@@ -40,11 +45,15 @@ def served(*texts: str) -> Iterator[Page]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page.asked.append(self.path)
+            page.users.append(self.headers["Authorization"])
             body = page.next().encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *args: object) -> None:
             pass
@@ -114,23 +123,64 @@ def answer(*series: dict[str, object]) -> str:
     return json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}})
 
 
-async def test_prometheus_is_asked_about_all_workers() -> None:
-    """Each series is a worker."""
-    series: list[dict[str, object]] = [
-        {"metric": {"instance": "a:1", "worker": "1"}, "value": [1.0, "10"]},
-        {"metric": {"instance": "b:1"}, "value": [1.0, "50"]},
-    ]
-    with served(answer(*series)) as page:
-        found = await WorkersOfPrometheus(f"http://127.0.0.1:{page.port}/").ask("f")
-    assert found == [Sighting("a:1 worker 1", 10), Sighting("b:1", 50)]
-    query = parse_qs(urlsplit(page.asked[0]).query)["query"]
-    assert query == ['patron_feature_rollout_percent{feature="f"}']
-
-
 @pytest.mark.parametrize("text", [answer(), "<html>", '{"data": {"result": [{}]}}', "[]"])
 async def test_prometheus_may_not_know(text: str) -> None:
     """No worker is not all workers, and an answer of somebody else is none."""
     with served(text) as page, pytest.raises(WorkersUnknown):
         await WorkersOfPrometheus(f"http://127.0.0.1:{page.port}").ask("f")
-    with pytest.raises(WorkersUnknown, match="does not tell"):
+    with pytest.raises(WorkersUnknown, match="does not answer"):
         await WorkersOfPrometheus(f"http://{NOWHERE}").ask("f")
+
+
+async def test_prometheus_is_told_who_asks() -> None:
+    """The user and the password of its address are sent, and are in no error."""
+    with served("<html>") as page, pytest.raises(WorkersUnknown) as raised:
+        await WorkersOfPrometheus(f"http://anna:secret@127.0.0.1:{page.port}/prefix").ask("f")
+    assert page.asked == ["/prefix/api/v1/query"]
+    assert page.users == ["Basic " + base64.b64encode(b"anna:secret").decode()]
+    assert "secret" not in str(raised.value)
+
+
+class Metrics:
+    """What a server shows: which workers are up, and by which share each decides."""
+
+    def __init__(self, *, label: bool = True) -> None:
+        self.registry = CollectorRegistry()
+        worker = ["worker"] if label else []
+        self.up = Gauge("patron_worker_up", "x", worker, registry=self.registry)
+        labels = ["feature", *worker]
+        name = "patron_feature_rollout_percent"
+        self.shares = Gauge(name, "x", labels, registry=self.registry)
+
+
+@needs_prometheus
+async def test_prometheus_is_asked_about_all_workers() -> None:
+    """A server that is not scraped, and a worker that is silent since, have seen nothing."""
+    many, one, staging = Metrics(), Metrics(label=False), Metrics()
+    for metrics, number, share in ((many, "1", 10), (many, "2", 50), (staging, "1", 100)):
+        metrics.up.labels(number).set(1)
+        metrics.shares.labels("f", number).set(share)
+    many.up.labels("3").set(1)
+    many.shares.labels("g", "3").set(10)
+    one.registry.unregister(one.up)
+    one.shares.labels("f").set(10)
+    with ExitStack() as stack:
+        addresses = [stack.enter_context(scraped(each.registry)) for each in (many, one, staging)]
+        targets = {"patron": [*addresses[:2], NOWHERE], "staging": addresses[2:]}
+        monitor = stack.enter_context(prometheus(targets))
+        await asyncio.to_thread(monitor.wait_for_targets, 3)
+        workers = WorkersOfPrometheus(monitor.url)
+        before = await workers.ask("f")
+        names = [f"{addresses[0]} worker {number}" for number in "123"] + [addresses[1], NOWHERE]
+        # All that it knows was scraped before anybody asked.
+        assert sorted(each.worker for each in before) == sorted(names)
+        assert {each.percent for each in before} == {None}
+
+        percents: dict[str, float | None] = {}
+
+        async def is_scraped() -> bool:
+            percents.update({each.worker: each.percent for each in await workers.ask("f")})
+            return percents[names[0]] is not None and percents[names[3]] is not None
+
+        await until(is_scraped, timeout=10)
+    assert percents == dict(zip(names, (10, 50, None, 10, None), strict=True))

@@ -152,7 +152,8 @@ def started(rollout: Rollout) -> Rollout:
 
 def test_a_rollout_is_steered(rollout: Rollout) -> None:
     """From the start to the roll back, each command does what it says and is recorded."""
-    assert "was never started" in rollout.run("status", status=1)[1]
+    for command in ("status", "watch"):
+        assert "was never started" in rollout.run(command, status=1)[1]
     told, _ = rollout.run("start", "--as", "ann", "--reason", "the  time\nhas come")
     for fact in ("phase 1 of 3 at 10 %", "0 % → 10 %", "start by ann, 10 %: the time has come"):
         assert fact in told

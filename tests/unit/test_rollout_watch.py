@@ -2,8 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -14,6 +16,7 @@ from rich.live import Live
 
 from flags.rollout.ports import StoreUnreachable
 from flags.rollout.state import Status
+from server.cli.errors import Failure
 from server.cli.rollout import status
 from server.cli.rollout.exits import FAILS
 from server.cli.rollout.table import Report
@@ -61,6 +64,25 @@ def test_lines_go_on_after_a_failed_look() -> None:
     assert f"{PLAN.flag} running; " in first
     assert f"{PLAN.flag} stopped; " in last
     assert outcome.stderr.endswith("PostgreSQL is gone\n")
+
+
+async def test_what_was_never_started_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to watch: it ends with the reason, as `status` does."""
+
+    class Nothing:
+        """A store in which no rollout was ever started."""
+
+        async def load(self, flag: str) -> None:
+            del flag
+
+    @asynccontextmanager
+    async def nothing(*_: object, **__: object) -> AsyncIterator[Nothing]:
+        yield Nothing()
+
+    monkeypatch.setattr(status, "open_store", nothing)
+    parts = SimpleNamespace(plan=PLAN)
+    with pytest.raises(Failure, match="was never started"):
+        await status._watch(None, parts, 0, status._Lines(as_json=False))  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("looks")

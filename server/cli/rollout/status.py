@@ -29,6 +29,10 @@ from server.cli.rollout.table import Report
 from server.settings import Settings
 
 
+class _NeverStarted(Failure):
+    """There is nothing to tell of yet, nor to wait for."""
+
+
 def show_status(flag: str, *, as_json: bool, data_dir: Path | None) -> None:
     """Print where a rollout stands, and exit with what that means."""
     settings = Settings.load(data_dir=data_dir)
@@ -89,10 +93,16 @@ class _Screen:
 
 
 async def _watch(settings: Settings, parts: Parts, every: float, view: _Lines | _Screen) -> int:
-    """Show looks until the rollout ends; return how to exit."""
+    """Show looks until the rollout ends; return how to exit.
+
+    Raises:
+        Failure: It was never started.
+    """
     while True:
         try:
             report = await _report(settings, parts)
+        except _NeverStarted:
+            raise
         except Exception as error:
             expected = error if isinstance(error, Failure) else failure(error)
             if expected is None:
@@ -117,7 +127,7 @@ async def _report(settings: Settings, parts: Parts) -> Report:
     async with open_store(parts, settings, dry_run=True) as store:
         saved = await store.load(plan.flag)
     if saved is None:
-        raise Failure(f"The rollout of {plan.flag} was never started.")
+        raise _NeverStarted(f"The rollout of {plan.flag} was never started.")
     state, failed, remarks = saved.state, None, _of_controller(plan, saved.state, now)
     if state.status in table.GOING and parts.evidence is not None:
         look = await take_look(plan, state, parts.evidence, now)

@@ -387,8 +387,9 @@ class Settings:
     rollouts_dir: Path | None = _var(
         Path,
         None,
-        meaning="The directory of the rollout files, each named after its flag. Unset: those that "
-        "come with Patron.",
+        meaning="The directory of the rollout files, each named after its flag; the same for the "
+        "server, the controller and every command, or they go by different plans. Unset: those "
+        "that come with Patron.",
     )
     rollout_admin_host: str = _var(
         str,

@@ -174,6 +174,14 @@ def test_lines_of_the_arms() -> None:
     assert step == pytest.approx((6 * HOUR + 2) / 120)
 
 
+def test_lines_from_before_the_rollout() -> None:
+    """They begin as long before the first phase: how it was without the feature is shown too."""
+    world = World(state(started_at=NOW - 60, phase_since=NOW - 60, phase=0, percent=10))
+    world.lines = {"control": (ArmPoint(NOW, 1.0, 0.0, 0.1),)}
+
+    assert world.series()["since"] == NOW - 60 - HOUR
+
+
 def test_lines_are_kept() -> None:
     """They are drawn anew after 15 seconds, or when the rollout has moved."""
     world = World(state())
@@ -197,7 +205,7 @@ def test_lines_are_kept() -> None:
         (None, NOW - HOUR, "PATRON_PROMETHEUS_URL is not set"),
         (EvidenceMissing("Prometheus does not answer", []), NOW - HOUR, "does not answer"),
         ({"treatment": (), "control": ()}, NOW - HOUR, "no calls of either arm"),
-        ({"treatment": ()}, NOW - 1, "just begun"),
+        (EvidenceMissing("Prometheus does not answer", []), NOW - 1, "does not answer"),
     ],
 )
 def test_no_lines(

@@ -23,14 +23,11 @@ _FRESH_SECONDS: Final = 1.0
 """For how long a document is given again, so that many readers cost no more than one."""
 _POINTS: Final = 120
 """How many points a line has at most."""
-_EARLIER: Final = 3600.0
-"""How much of the time before the phase is shown, in seconds."""
 _LONGEST_KEPT: Final = 15.0
 """For how long lines are given again at most, in seconds."""
 _DIGITS: Final = 4
 
 _NO_PROMETHEUS: Final = "Nothing tells of the past: PATRON_PROMETHEUS_URL is not set."
-_TOO_EARLY: Final = "The rollout has just begun: there is nothing to draw yet."
 _NOTHING_COUNTED: Final = "Prometheus has no calls of either arm in this time."
 
 _log = structlog.get_logger()
@@ -130,7 +127,7 @@ class RolloutsView:
 
     async def _series(self, plan: Plan, state: State, now: float) -> _Document:
         # From before the phase, so that it is seen what the last move changed.
-        since = max(state.started_at, state.phase_since - _EARLIER)
+        since = state.phase_since - min(window.long for window in plan.breaker.windows)
         # Over such a span the plan takes counts for good.
         finest = min(window.short for window in plan.breaker.windows) / 2
         step = max(finest, (now - since) / _POINTS)
@@ -149,8 +146,6 @@ class RolloutsView:
         source = self._over_time(plan)
         if source is None:
             return {"note": _NO_PROMETHEUS}
-        if until - since < step:
-            return {"note": _TOO_EARLY}
         try:
             # A point tells of the step before it.
             arms = await source.arms(since + step, until, step)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.async_api import Browser, Page, Request, expect
 from flags.rollout.state import Entry, State, Status
 from flags.rollout.verdict import Outcome
 from tests.support.browser import browser
-from tests.support.rollout_page import NOW, Shown, document, finding, series, shown, state
+from tests.support.rollout_page import HOUR, NOW, Shown, document, finding, series, shown, state
 
 PHONE, WIDE = (360, 740), (1280, 800)
 POLL = 3000
@@ -115,6 +116,32 @@ async def test_all_of_a_rollout(window: Window) -> None:
     await page.get_by_text("What Prometheus was asked").click()
     await expect(page.get_by_text("grpc_server_handled_total")).to_be_visible()
     await window.is_well()
+
+
+async def test_a_phase_that_passed(window: Window, server: Shown) -> None:
+    """It is told when the phase began, not when it was completed or somebody blocked it."""
+    began = Entry(NOW - 30 * HOUR, "promote", "controller", 100, "Every criterion is kept.")
+    history = (
+        *state().history,
+        began,
+        Entry(NOW - 29 * HOUR, "block", "asha", 100, "lunch"),
+        Entry(NOW - HOUR, "complete", "controller", 100, "Every criterion is kept."),
+    )
+    completed = replace(
+        state(Outcome.PASS),
+        status=Status.COMPLETED,
+        phase=2,
+        percent=100,
+        phase_since=began.at,
+        history=history,
+    )
+    server.data = document(completed)
+    await window.open()
+
+    last = window.page.locator(".phase").nth(2)
+    await expect(last).to_contain_text("100 % passed")
+    shown_at = await last.locator("time").get_attribute("datetime")
+    assert shown_at == datetime.fromtimestamp(began.at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 async def test_it_is_live(window: Window, server: Shown) -> None:

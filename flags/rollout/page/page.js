@@ -289,8 +289,10 @@ function step(is, sign, word, share, body) {
 }
 
 function enteredAt(state, phase) {
-  const entry = state.history.findLast(
-    (each) => each.percent === phase.percent && each.at >= state.started_at,
+  const history = state.history.filter((each) => each.at >= state.started_at);
+  // What was done at that share since, such as a pause or the completion, did not begin the phase.
+  const entry = history.findLast(
+    (each, index) => each.percent === phase.percent && history[index - 1]?.percent !== phase.percent,
   );
   return entry ? ["from ", time(entry.at)] : [];
 }

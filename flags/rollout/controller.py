@@ -30,7 +30,7 @@ from flags.rollout.ports import (
 )
 from flags.rollout.spool import Spool
 from flags.rollout.state import Look, State, Status
-from flags.rollout.troubles import Troubles
+from flags.rollout.troubles import RolloutHolds, Troubles
 from flags.rollout.verdict import Outcome
 
 _log = structlog.get_logger()
@@ -38,10 +38,6 @@ _log = structlog.get_logger()
 _LEASE_LOOKS: Final = 3
 """For how many of the more frequent looks a controller alone moves the flag: it renews that in each
 of them, and another takes over after as many in which it did not."""
-
-
-class RolloutHolds(Exception):
-    """A phase has lasted its least time, and too little is known to leave it; says what."""
 
 
 class Controller:
@@ -231,7 +227,7 @@ class Controller:
         history = () if state is None else state.history
         for entry in () if self._told is None else history[self._told :]:
             _log.info(
-                "the rollout moves",
+                "the rollout changes",
                 flag=self.plan.flag,
                 action=entry.action,
                 actor=entry.actor,

@@ -8,6 +8,10 @@ import structlog
 _log = structlog.get_logger()
 
 
+class RolloutHolds(Exception):
+    """A phase has lasted its least time, and too little is known to leave it; says what."""
+
+
 class Troubles:
     """The troubles of one rollout, by what they keep from being done.
 
@@ -33,7 +37,9 @@ class Troubles:
         self._kinds[what] = type(error)
         # Read by the thread of the metrics, which must not see it change.
         self._since = {what: at, **self._since}
-        _log.error(
+        # Where little is called that is as it should be.
+        tell = _log.warning if isinstance(error, RolloutHolds) else _log.error
+        tell(
             "the rollout holds",
             flag=self._flag,
             what=what,

@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from flags.rollout import phases
-from flags.rollout.controller import Controller, RolloutHolds
+from flags.rollout.controller import Controller
 from flags.rollout.evidence import Calls, EvidenceMissing
 from flags.rollout.moving import carry_out
 from flags.rollout.ports import FlagUnusable, StoreUnreachable, SwitchUnreachable
 from flags.rollout.state import State, Status
+from flags.rollout.troubles import RolloutHolds
 from flags.rollout.verdict import Outcome
 from server.metrics import Readings
 from server.metrics.rollouts import show_rollouts
@@ -148,7 +150,7 @@ async def test_a_bad_feature_goes_back(world: World) -> None:
 
 
 async def test_too_little_is_told_after_the_least_time(world: World) -> None:
-    """Without enough calls nothing moves; that is an error once the phase could be over."""
+    """Without enough calls nothing moves; that is told once the phase could be over."""
     await world.start()
     controller = world.controller()
     await controller.look()
@@ -156,9 +158,12 @@ async def test_too_little_is_told_after_the_least_time(world: World) -> None:
 
     world.now += 48 * HOUR
     due = world.now
-    for _ in range(3):
-        await controller.look()
-        world.now += 60
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await controller.look()
+            world.now += 60
+    told = [(each["event"], each["log_level"]) for each in logs if each.get("what") == "judging"]
+    assert told == [("the rollout holds", "warning")]
     assert controller.holds_since == due
     assert [type(error) for error in world.reported] == [RolloutHolds]
 

@@ -169,7 +169,13 @@ def test_a_rollout_is_steered(rollout: Rollout) -> None:
     assert "already: a holiday" in rollout.run("block", "--reason", "x", status=1)[1]
     assert "blocked    a holiday" in rollout.run("status", status=HOLDS)[0]
     assert "blocked" in rollout.run("advance", status=1)[1]
-    assert "a holiday → -" in rollout.run("unblock")[0]
+    assert "a holiday → no" in rollout.run("unblock")[0]
+
+    assert "paused     no → yes" in rollout.run("pause")[0]
+    assert "paused     yes" in rollout.run("status", status=HOLDS)[0]
+    told, _ = rollout.run("resume")
+    assert "paused     yes → no" in told
+    assert "the phase begins anew, 48 h left at least" in told
 
     told, warning = rollout.run("advance", "--reason", "a demo")
     assert "Warning: the verdict is HOLD: error rate HOLD" in warning
@@ -186,7 +192,7 @@ def test_a_rollout_is_steered(rollout: Rollout) -> None:
         (row["action"], row["percent"], row["reason"]) for row in rollout.rows("rollout_audit")
     ]
     assert sorted(action for action, _, _ in audit) == [
-        *("advance", "block", "roll back", "start", "unblock"),
+        *("advance", "block", "pause", "resume", "roll back", "start", "unblock"),
     ]
     assert ("roll back", 10, "it burns") in audit
     [advance] = [reason for action, _, reason in audit if action == "advance"]
@@ -367,7 +373,7 @@ def test_a_lower_share_is_not_raised(started: Rollout) -> None:
     """Whoever rolls back wants down: a share that is lower than asked for stays."""
     started.unleash.set_share(started.flag, 4)
     told, _ = started.run("rollback", "--to", "50", "--wait", "0", status=UNSEEN)
-    assert f"{started.flag}: 4 % → 4 %" in told
+    assert f"{started.flag}: stays at 4 %, no more than was asked for" in told
     assert started.unleash.share(started.flag) == "4"
     state = started.state()["state"]
     assert (state["status"], state["percent"]) == ("stopped", 4)

@@ -200,7 +200,7 @@ def test_what_an_action_changes_is_listed() -> None:
     after = replace(STATE, status=Status.PAUSED, paused="lunch")
     assert list(table.changes(STATE, after, PLAN)) == [
         ("status", "running → paused"),
-        ("paused", "- → lunch"),
+        ("paused", "no → lunch"),
     ]
     assert list(table.changes(None, STATE, PLAN)) == [
         ("status", "- → running"),

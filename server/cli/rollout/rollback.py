@@ -68,7 +68,7 @@ def roll_back(
         if dry_run:
             _tell_dry(settings, plan, owed, as_json=as_json)
             return
-        _say(f"{flag}: {descent.found} % → {descent.percent} %", as_json=as_json)
+        _say(f"{flag}: {_describe(descent.found, descent.percent)}", as_json=as_json)
         problem = _record(settings, plan, owed)
         if problem is not None:
             click.echo(f"Warning: {problem}", err=True)
@@ -87,6 +87,13 @@ async def _descend(settings: Settings, plan: Plan, to: int | None, *, dry_run: b
     found = (await switch.read(plan.flag)).percent
     descent = descend(plan, found, to)
     return descent if dry_run else await lower(switch, plan.flag, descent)
+
+
+def _describe(found: int, percent: int) -> str:
+    """Return what becomes of the share."""
+    if found == percent:
+        return f"stays at {found} %, no more than was asked for; only the rollout is stopped"
+    return f"{found} % → {percent} %"
 
 
 def _record(settings: Settings, plan: Plan, owed: Owed) -> str | None:
@@ -191,7 +198,7 @@ def _tell_dry(settings: Settings, plan: Plan, owed: Owed, *, as_json: bool) -> N
         return
     click.echo(f"Dry run, nothing is changed. {plan.flag}: rollback by {owed.entry.actor} would do")
     rows = list(table.changes(before, after, plan)) if after else []
-    rows.append(("share", f"{owed.found} % → {owed.entry.percent} %"))
+    rows.append(("share", _describe(owed.found, owed.entry.percent)))
     rows.append(("record", table.describe_entry(owed.entry)))
     for name, value in rows:
         click.echo(table.plain(f"  {name:<11}{value}"))

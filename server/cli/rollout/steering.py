@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from flags.rollout import phases
 from flags.rollout.documents import to_document
 from flags.rollout.kinds import accepted_since
 from flags.rollout.looking import take_look
@@ -86,6 +87,9 @@ def _title(flag: str, action: Action, actor: str, *, dry_run: bool) -> str:
 
 def _rows(plan: Plan, action: Action, step: Step) -> Iterator[tuple[str, str]]:
     yield from table.changes(step.before, step.after, plan)
+    if action is Action.RESUME:
+        left = table.span(phases.time_left(plan, step.after, step.after.phase_since))
+        yield "time", f"the phase begins anew, {left} left at least"
     if step.percent is not None:
         yield "share", f"{step.found} % → {step.percent} %"
     yield "record", table.describe_entry(step.entry)

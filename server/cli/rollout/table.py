@@ -142,12 +142,12 @@ def changes(before: State | None, after: State, plan: Plan) -> Iterator[tuple[st
     rows = (
         ("status", before and before.status, after.status),
         ("phase", before and _place(plan, before), _place(plan, after)),
-        ("paused", before and before.paused, after.paused),
-        ("blocked", before and before.blocked, after.blocked),
+        ("paused", before and _reason(before.paused), _reason(after.paused)),
+        ("blocked", before and _reason(before.blocked), _reason(after.blocked)),
     )
     for name, old, new in rows:
-        if old != new:
-            yield name, f"{old or '-'} → {new or '-'}"
+        if old != new and (old or new != "no"):
+            yield name, f"{old or '-'} → {new}"
 
 
 def describe_plan(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -190,6 +190,11 @@ def span(seconds: float) -> str:
 def plain(text: str) -> str:
     """Return a text without anything that a terminal would take for a command."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _reason(why: str | None) -> str:
+    """Return why something is so, or whether it is, where nobody said why."""
+    return "no" if why is None else why or "yes"
 
 
 def _headline(report: Report) -> Text:
@@ -235,7 +240,7 @@ def _circumstances(report: Report) -> Iterator[Text]:
         yield Text(f"  changed    {change}", style="yellow")
     for name, why in (("blocked", state.blocked), ("paused", state.paused)):
         if why is not None:
-            yield Text(f"  {name:<10} {plain(why)}", style="yellow")
+            yield Text(f"  {name:<10} {plain(_reason(why))}", style="yellow")
     if report.problem is not None:
         yield Text(f"  problem    {plain(report.problem)}", style="bold red")
     for remark in report.remarks:

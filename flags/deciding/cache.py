@@ -1,8 +1,9 @@
 """What UnleashClient keeps its flags in: here it is seen what comes of every poll."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
+import requests
 import structlog
 from UnleashClient.cache import BaseCache
 from UnleashClient.constants import ETAG, FEATURES_URL
@@ -11,6 +12,8 @@ from flags.deciding.heard import forget_words, why
 from flags.deciding.last_good import LastGood
 from flags.deciding.snapshot import FlagsUnusable, Snapshot
 
+_NOT_MODIFIED: Final = 304
+
 _log = structlog.get_logger()
 
 
@@ -18,7 +21,8 @@ class SnapshotCache(BaseCache):
     """Takes flags alone, whatever Unleash answers; keeps the last good ones over a start.
 
     A poll asks for the etag, stores the flags that came, stores the etag that came, and asks for
-    the flags to give them to the engine. When nothing came, only the first and the last of it.
+    the flags to give them to the engine. When nothing came, only the first and the last of it:
+    that nothing has changed is seen of the response alone.
     """
 
     def __init__(self, last_good: LastGood, bootstrap: Snapshot | None) -> None:
@@ -55,11 +59,18 @@ class SnapshotCache(BaseCache):
         if key == FEATURES_URL:
             self._take(value)
         elif key == ETAG and self._taken:
+            # Any other belongs to what was refused: asked with it, Unleash would not tell good
+            # flags again.
             self._etag = value
-        elif key == ETAG:
-            # Without flags it is that of those which are here. Any other belongs to what was
-            # refused: asked with it, Unleash would not tell good flags again.
-            self._confirmed = self._refusal is None and _bare(value) == _bare(self._etag)
+
+    def answered(self, response: requests.Response, *_: object, **__: object) -> None:
+        """See whether a response, of any request to Unleash, says that the flags are the same.
+
+        UnleashClient does not tell that apart from a failure: Unleash sends no etag with it.
+        """
+        asked = response.request.headers.get("If-None-Match")
+        if response.status_code == _NOT_MODIFIED and asked and asked == self._etag:
+            self._confirmed = True
 
     def mset(self, data: dict[str, Any]) -> None:
         """Store nothing: UnleashClient begins with an empty etag, as this does."""
@@ -100,8 +111,3 @@ class SnapshotCache(BaseCache):
         elif self._fails and not fails:
             _log.info("Unleash answers again")
         self._fails = fails
-
-
-def _bare(etag: str) -> str:
-    """Return an etag without the mark of a weak one, which may be lost on the way."""
-    return etag.removeprefix("W/")

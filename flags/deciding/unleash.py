@@ -93,6 +93,7 @@ async def features_of(
         custom_headers={"Authorization": unleash.token},
         request_timeout=_REQUEST_SECONDS,
         request_retries=0,
+        custom_options={"hooks": {"response": cache.answered}},
         cache=cache,
         # A poll for which a busy machine has no time at once is made later, not left out.
         scheduler=BackgroundScheduler(

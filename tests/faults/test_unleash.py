@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from domain.model.caller import Caller
 from flags.deciding.snapshot import Snapshot
@@ -238,6 +239,43 @@ async def test_the_same_merchants_everywhere(unleash: RealUnleash, tmp_path: Pat
 def ids(callers: list[Caller]) -> set[UUID]:
     """Return the merchants of callers."""
     return {caller.merchant_id for caller in callers}
+
+
+async def test_flags_that_do_not_change_are_fresh(unleash: RealUnleash, tmp_path: Path) -> None:
+    """While a real Unleash says that nothing has changed, the flags are fresh; nothing is told."""
+    name = unleash.new_flag(percent=10)
+    token = unleash.address.client_token
+    with capture_logs() as logs:
+        async with deciding(unleash.address.api, tmp_path, token=token) as features:
+            await is_share(features, name, 10)
+            for _ in range(16):
+                await asyncio.sleep(0.25)
+                assert features.age < 2
+
+    assert logs == []
+
+
+@pytest.mark.slow
+async def test_a_real_outage_is_one_warning(tmp_path: Path) -> None:
+    """When a real Unleash stops, the flags grow old, and that is told once."""
+    with capture_logs() as logs:
+        async with AsyncExitStack() as stack:
+            with running_unleash(tmp_path / "unleash") as real:
+                name, token = real.new_flag(percent=10), real.address.client_token
+                features = await stack.enter_async_context(
+                    deciding(real.address.api, tmp_path, token=token)
+                )
+                await is_share(features, name, 10)
+                await asyncio.sleep(3)
+                assert features.age < 2
+                assert not logs
+
+            async def is_old() -> bool:
+                return features.age > 3.5
+
+            await until(is_old, 10)
+
+    assert [each["log_level"] for each in logs] == ["warning"]
 
 
 @pytest.mark.slow

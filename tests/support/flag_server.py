@@ -62,7 +62,8 @@ class FlagServer:
             case "":
                 etag = f'"{hashlib.sha256(good).hexdigest()}"'
                 if request.headers.get("If-None-Match") == etag:
-                    _send(request, 304, b"", etag)
+                    # As a real one does: without saying the etag again.
+                    _send(request, 304, b"", None)
                 else:
                     _send(request, 200, good, etag)
             case "html":
@@ -95,9 +96,10 @@ class FlagServer:
         self._server.server_close()
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, etag: str) -> None:
+def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, etag: str | None) -> None:
     request.send_response(status)
-    request.send_header("ETag", etag)
+    if etag is not None:
+        request.send_header("ETag", etag)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     request.wfile.write(body)

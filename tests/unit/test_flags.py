@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import requests
 from UnleashClient.constants import ETAG, FEATURES_URL
 
 from domain.model.caller import Caller
@@ -168,9 +169,15 @@ class Poll:
     def __init__(self, cache: SnapshotCache) -> None:
         self.cache = cache
 
-    def __call__(self, state: str | None, etag: str) -> str:
+    def __call__(self, state: str | None, etag: str, *, status: int | None = None) -> str:
         """Store an answer, or none; return the etag that it was asked with."""
         asked: str = self.cache.get(ETAG, "")
+        if status is not None:
+            answer = requests.Response()
+            answer.status_code = status
+            headers = {"If-None-Match": asked} if asked else {}
+            answer.request = requests.Request("GET", "http://unleash", headers=headers).prepare()
+            self.cache.answered(answer, timeout=3)
         if state:
             self.cache.set(FEATURES_URL, state)
         if etag:
@@ -199,7 +206,9 @@ def test_nonsense_is_not_taken(poll: Poll) -> None:
     assert poll.cache.snapshot.share("f") == 50
     assert poll(None, "3") == ""
     assert poll(better, "4") == ""
-    assert poll(None, 'W/"4"') == "4"
+    assert poll(None, "4", status=304) == "4"
+    assert poll(None, "5") == "4"
+    assert poll(None, "") == "4"
 
 
 def test_age(poll: Poll, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,20 +217,39 @@ def test_age(poll: Poll, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = poll.cache
     monkeypatch.setattr("flags.deciding.cache.time.monotonic", lambda: now)
 
-    def age_after(state: str | None, etag: str) -> float:
+    def age_after(state: str | None, etag: str, *, status: int | None = None) -> float:
         nonlocal now
         now += 10
-        poll(state, etag)
+        poll(state, etag, status=status)
         return cache.age
 
     good = told(flag("f"))
-    assert age_after(good, '"1"') == 0
-    assert age_after(None, '"1"') == 0
-    assert age_after(None, 'W/"1"') == 0
+    assert age_after(good, '"1"', status=200) == 0
+    assert age_after(None, "", status=304) == 0
+    assert age_after(None, 'W/"1"', status=304) == 0
     assert age_after(None, "") == 10
-    assert age_after("nonsense", '"1"') == 20
-    assert age_after(None, '"2"') == 30
-    assert age_after(good, "") == 0
+    assert age_after(None, '"1"', status=500) == 20
+    assert age_after("nonsense", '"1"', status=200) == 30
+    assert age_after(good, "", status=200) == 0
+    assert age_after(None, "", status=304) == 10
+    assert age_after(good, '"2"', status=200) == 0
+
+
+def test_another_request_confirms_nothing(poll: Poll, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither what is sent to Unleash, nor an answer to another etag, says that flags hold."""
+    now = 1000.0
+    monkeypatch.setattr("flags.deciding.cache.time.monotonic", lambda: now)
+    poll(told(flag("f")), '"1"')
+    now += 10
+    for headers in ({}, {"If-None-Match": '"2"'}):
+        answer = requests.Response()
+        answer.status_code = 304
+        answer.request = requests.Request("POST", "http://unleash", headers=headers).prepare()
+        poll.cache.get(ETAG, "")
+        poll.cache.answered(answer)
+        poll.cache.get(FEATURES_URL)
+
+    assert poll.cache.age == 10
 
 
 def test_an_outage_is_two_lines(poll: Poll, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import urllib3
 from UnleashClient.constants import APPLICATION_HEADERS, FEATURES_URL
 
 from flags.deciding.snapshot import FlagsUnusable, Snapshot
+from flags.silence import place_of, unanswered
 
 _SECONDS: Final = 10
 _OK: Final = 200
@@ -16,7 +17,7 @@ def fetch(url: str, token: str) -> str:
     """Return the flags that Unleash's client API tells whom this token is for.
 
     Raises:
-        FlagsUnusable: It does not answer, or something else.
+        FlagsUnusable: It does not answer, or something else; the subject is Unleash.
     """
     try:
         response = urllib3.request(
@@ -28,8 +29,11 @@ def fetch(url: str, token: str) -> str:
             retries=False,
         )
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise FlagsUnusable(f"cannot be asked ({type(error).__name__})") from error
+        raise FlagsUnusable(unanswered(url, error)) from error
     if response.status != _OK:
-        raise FlagsUnusable(f"answers with status {response.status}, not {_OK}")
-    Snapshot.parse(response.data)
+        raise FlagsUnusable(f"at {place_of(url)} answers with status {response.status}, not {_OK}")
+    try:
+        Snapshot.parse(response.data)
+    except FlagsUnusable as error:
+        raise FlagsUnusable(f"at {place_of(url)} {error}") from error
     return json.dumps(json.loads(response.data), indent=2) + "\n"

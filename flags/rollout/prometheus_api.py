@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
+from flags.silence import unanswered
+
 _T = TypeVar("_T")
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
@@ -98,10 +100,7 @@ class PrometheusApi:
                 "POST", f"{self._url}/api/v1/{kind}", body=urlencode({**form, **limit})
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            # The text of these errors repeats the address.
-            raise PrometheusFailed(
-                f"Prometheus does not answer ({type(error).__name__})"
-            ) from error
+            raise PrometheusFailed(f"Prometheus {unanswered(self._url, error)}") from error
         try:
             answer = msgspec.json.decode(response.data, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

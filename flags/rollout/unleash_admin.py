@@ -11,6 +11,7 @@ import msgspec
 import urllib3
 
 from flags.rollout.ports import Change, FlagChanged, FlagUnusable, Share, SwitchUnreachable
+from flags.silence import unanswered
 
 _T = TypeVar("_T")
 
@@ -256,7 +257,7 @@ class UnleashSwitch:
                 method, f"{self._base}/{path}", headers=self._headers, json=body
             )
         except urllib3.exceptions.HTTPError as error:
-            raise SwitchUnreachable(f"Unleash does not answer: {error}") from error
+            raise SwitchUnreachable(f"Unleash {unanswered(self._base, error)}") from error
         except ValueError:
             # Its text would tell the token, which is all that can be wrong with a header.
             raise SwitchUnreachable("the admin token has characters that no token has") from None

@@ -24,7 +24,8 @@ def export(output: Path | None) -> None:
 
     Unleash is that of PATRON_UNLEASH_URL, asked with PATRON_UNLEASH_TOKEN.
     """
-    url, token = Settings.load().require_unleash()
+    settings = Settings.load()
+    url, token = settings.require_unleash()
     from flags.deciding.export import fetch
     from flags.deciding.snapshot import FlagsUnusable
     from server.private_files import replace
@@ -32,7 +33,10 @@ def export(output: Path | None) -> None:
     try:
         text = fetch(url, token)
     except FlagsUnusable as error:
-        raise Failure(f"Unleash at {url} {error}") from error
+        kept = settings.data_dir / "flags" / "worker-N.json"
+        raise Failure(
+            f"Unleash {error}. The last good flags of each worker are in {kept}, in the same format"
+        ) from error
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -1,11 +1,14 @@
 """`patron flags export`, and what starts from the file that it writes."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from flags.deciding.features import features_in
+from flags.deciding.unleash import Unleash as UnleashServer
+from flags.deciding.unleash import features_of
 from server.main import running
 from server.settings import Settings, SettingsError
 from tests.support.command_line import eventually, fails, succeeds
@@ -46,9 +49,9 @@ def test_needs_unleash() -> None:
 @pytest.mark.parametrize(
     "mischief, told",
     [
-        ("html", "tells no flags: "),
-        ("unauthorized", "answers with status 401, not 200"),
-        ("hang up", "cannot be asked (ProtocolError)"),
+        ("html", "at {place} tells no flags: "),
+        ("unauthorized", "at {place} answers with status 401, not 200"),
+        ("hang up", "does not answer at {place}: it ended the connection"),
     ],
 )
 def test_writes_no_nonsense(tmp_path: Path, mischief: str, told: str) -> None:
@@ -60,8 +63,41 @@ def test_writes_no_nonsense(tmp_path: Path, mischief: str, told: str) -> None:
         variables = {"PATRON_UNLEASH_URL": server.api, "PATRON_UNLEASH_TOKEN": "a-token"}
         error = fails("flags", "export", "--output", str(file), status=1, **variables)
 
-    assert error.startswith(f"Error: Unleash at {server.api} {told}")
+    place = server.api.removesuffix("/api")
+    assert error.startswith(f"Error: Unleash {told.format(place=place)}")
     assert file.read_text() == "what was there before"
+
+
+def test_the_last_good_flags_will_do(tmp_path: Path) -> None:
+    """Without Unleash it is said where a worker keeps flags that can be served from."""
+    with FlagServer(percent=30) as server:
+        url = server.api.replace("//", "//anna:secret@")
+        file = tmp_path / "flags" / "worker-0.json"
+        asyncio.run(keep_flags(server.api, file))
+    error = fails(
+        "flags",
+        "export",
+        status=1,
+        PATRON_UNLEASH_URL=url,
+        PATRON_UNLEASH_TOKEN="a-token",
+        PATRON_DATA_DIR=str(tmp_path),
+    )
+
+    assert ": connection refused. " in error
+    assert str(file.with_name("worker-N.json")) in error
+    assert "secret" not in error
+    assert features_in(file).share("customer-analytics") == 30
+    told = json.loads(file.read_text())
+    told["features"][0]["enabled"] = False
+    file.write_text(json.dumps(told))
+    assert features_in(file).share("customer-analytics") == 0
+
+
+async def keep_flags(url: str, file: Path) -> None:
+    """Have a worker keep what an Unleash tells."""
+    unleash = UnleashServer(url=url, token="a-token", refresh_seconds=1, instance="a-test")
+    async with features_of(unleash, last_good=file, bootstrap=None):
+        pass
 
 
 @pytest.mark.parametrize("variable", ["PATRON_FLAGS_FILE", "PATRON_FLAGS_BOOTSTRAP_FILE"])

@@ -387,11 +387,14 @@ async def test_unleash_is_elsewhere(unleash: Unleash) -> None:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         nobody = UnleashSwitch(api=f"http://127.0.0.1:{port}/api", token=token)
-        with pytest.raises(SwitchUnreachable, match="refused"):
+        with pytest.raises(
+            SwitchUnreachable,
+            match=rf"^Unleash does not answer at http://127\.0\.0\.1:{port}: connection refused$",
+        ):
             await nobody.read("any")
         silent.listen()
         mute = UnleashSwitch(api=f"http://127.0.0.1:{port}/api", token=token, timeout=0.2)
-        with pytest.raises(SwitchUnreachable, match="timed out"):
+        with pytest.raises(SwitchUnreachable, match=r": timed out$"):
             await mute.read("any")
     page = UnleashSwitch(api=unleash.address.web, token=token)
     with pytest.raises(SwitchUnreachable, match="ends in /api"):

@@ -369,6 +369,17 @@ def test_the_controller_learns_of_it_first(started: Rollout, monitor: Prometheus
     assert [entry["action"] for entry in state["history"]] == ["start", "roll back"]
 
 
+def test_without_unleash_it_is_said_where_to_read_on(rollout: Rollout) -> None:
+    """A roll back that cannot be done names what can; a missing address is told by each command."""
+    url = f"http://{NOWHERE}"
+    told = rollout.run("rollback", status=1, PATRON_UNLEASH_URL=f"{url}/api")[1]
+    assert f"Unleash does not answer at {url}: connection refused. The workers keep" in told
+    assert "docs/rollout.md, The rollback plan" in told
+    del rollout.variables["PATRON_UNLEASH_URL"]
+    for command in ("status", "rollback"):
+        assert "it is where the flag is. In dev" in rollout.run(command, status=2)[1]
+
+
 def test_a_lower_share_is_not_raised(started: Rollout) -> None:
     """Whoever rolls back wants down: a share that is lower than asked for stays."""
     started.unleash.set_share(started.flag, 4)

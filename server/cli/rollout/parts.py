@@ -87,7 +87,11 @@ def unleash_switch(settings: Settings) -> "UnleashSwitch":
     from flags.rollout.unleash_admin import UnleashSwitch
 
     if settings.unleash_url is None:
-        raise SettingsError("PATRON_UNLEASH_URL", "is required: there is no flag to move")
+        raise SettingsError(
+            "PATRON_UNLEASH_URL",
+            "is required: it is where the flag is. In development `make unleash` prints what to "
+            "set.",
+        )
     if settings.unleash_admin_token is None:
         raise SettingsError("PATRON_UNLEASH_ADMIN_TOKEN", "is required to move a flag")
     return UnleashSwitch(

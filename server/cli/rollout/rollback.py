@@ -15,6 +15,7 @@ import msgspec
 from flags.rollout.descent import Descent, descend, flush_spool, lower, owe, settle, settled
 from flags.rollout.documents import to_document
 from flags.rollout.plan import Plan
+from flags.rollout.ports import SwitchUnreachable
 from flags.rollout.sightings import (
     Sighting,
     Workers,
@@ -35,6 +36,11 @@ from server.settings import Settings
 
 _LAG: Final = 2.0
 """Seconds that Unleash may take to tell a change, beside the workers' interval of asking."""
+
+_WITHOUT_UNLEASH: Final = (
+    "The workers keep the last share that they know; docs/rollout.md, The rollback plan, tells how "
+    "to switch the feature off without Unleash."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,12 @@ def roll_back(
 
 async def _descend(settings: Settings, plan: Plan, to: int | None, *, dry_run: bool) -> Descent:
     switch = unleash_switch(settings)
-    found = (await switch.read(plan.flag)).percent
-    descent = descend(plan, found, to)
-    return descent if dry_run else await lower(switch, plan.flag, descent)
+    try:
+        found = (await switch.read(plan.flag)).percent
+        descent = descend(plan, found, to)
+        return descent if dry_run else await lower(switch, plan.flag, descent)
+    except SwitchUnreachable as error:
+        raise Failure(f"{error}. {_WITHOUT_UNLEASH}") from error
 
 
 def _describe(found: int, percent: int) -> str:

@@ -1,5 +1,6 @@
 """What tests of several kinds share."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,6 +14,11 @@ from tests.support.unleash import Unleash, running_unleash
 # How long an example takes says more of a busy machine than of the code.
 settings.register_profile("patron", deadline=None)
 settings.load_profile("patron")
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C also in the background, where a shell has it ignored: what is started would."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -46,6 +46,7 @@ class Place:
     """A slot, and what the worker in it does."""
 
     def __init__(self, folder: Path, *, does: str, stop_seconds: float = 30) -> None:
+        self._others = psutil.Process().children()
         self._file = folder / "does"
         self.does(does)
         self.served = asyncio.Event()
@@ -70,7 +71,11 @@ class Place:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await self.slot.stop()
-            assert not psutil.Process().children()
+            assert not self.children()
+
+    def children(self) -> list[int]:
+        """Return the process ids of this process's children but those of other tests' servers."""
+        return [child.pid for child in psutil.Process().children() if child not in self._others]
 
     async def ready(self, *, other_than: int | None = None) -> int:
         """Wait for a worker that is ready, not the one of this process id; return its own."""
@@ -198,7 +203,7 @@ async def test_a_replacement_of_one_that_is_being_started(tmp_path: Path) -> Non
         awaited.touch()
         assert await replacing
         assert await place.ready() == new.pid
-        await becomes(lambda: [child.pid for child in psutil.Process().children()] == [new.pid])
+        await becomes(lambda: place.children() == [new.pid])
 
 
 @pytest.mark.parametrize("does", ["exit 1", "hang"])
@@ -214,7 +219,7 @@ async def test_the_old_worker_serves_on_without_a_new_one(
         assert not await place.slot.replace()
         assert place.slot.status.ready
         assert place.slot.status.pid == old
-        await becomes(lambda: [child.pid for child in psutil.Process().children()] == [old])
+        await becomes(lambda: place.children() == [old])
 
 
 async def test_a_replacement_ends_the_wait_of_a_failed_one(tmp_path: Path) -> None:

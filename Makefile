@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# gRPC would start threads of its own in every child between fork and exec, which may crash it.
+export GRPC_ENABLE_FORK_SUPPORT := 0
 .PHONY: help setup run unleash unleash-package demo test e2e-rollout faults bench simulate histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

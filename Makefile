@@ -106,9 +106,10 @@ generate: setup  ## generate the Python code and the reference pages of the cont
 	$(DOCUMENT) docs
 
 lock: setup  ## pin the dependencies with hashes (ARGS=--upgrade: in their newest versions)
-	$(COMPILE) --extra server --group dev --output-file requirements/dev.txt
+	$(COMPILE) --extra server --extra load --group dev --output-file requirements/dev.txt
 	$(COMPILE) --extra server --constraints requirements/dev.txt --output-file requirements/server.txt
+	$(COMPILE) --extra load --constraints requirements/dev.txt --output-file requirements/load.txt
 
 clean:  ## remove caches and build output; .venv and the data in .patron stay
 	rm -rf build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find domain flags server tests protos -name __pycache__ -prune -exec rm -rf {} +
+	find domain flags load server tests protos -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What each call sends: messages and metadata."""

@@ -1,0 +1,1 @@
+"""The processes that generate the load, and what they are told to do."""

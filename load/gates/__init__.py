@@ -1,0 +1,1 @@
+"""What a run must show: thresholds, and comparisons with a server or a report."""

@@ -1,0 +1,1 @@
+"""Scenarios: several calls at once, as users make them, from a TOML file."""

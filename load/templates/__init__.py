@@ -1,0 +1,1 @@
+"""Go's text/template, as ghz uses it in data and metadata."""

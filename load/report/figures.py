@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from load.report.wording import number
 from load.report.model import GateResult, Report
+from load.report.wording import number
 
 _HIDDEN: Final = "(not shown)"
 

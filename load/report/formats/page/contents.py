@@ -18,7 +18,6 @@ from load.report.figures import (
     verdict_of,
     when,
 )
-from load.report.overtime import OverTime, over_time
 from load.report.formats.page.plots import (
     Plot,
     errors_plot,
@@ -26,8 +25,9 @@ from load.report.formats.page.plots import (
     percentile_plot,
     throughput_plot,
 )
-from load.report.wording import duration, number, percent
 from load.report.model import Report
+from load.report.overtime import OverTime, over_time
+from load.report.wording import duration, number, percent
 
 _BANNERS: Final = {
     Outcome.PASS: ("PASS", "pass"),

@@ -2,7 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from load.report.figures import (
@@ -12,7 +12,6 @@ from load.report.figures import (
     methods_of,
     times_of,
     verdict_of,
-    when,
 )
 from load.report.model import GateResult, Report
 from load.report.wording import duration, number, percent, shortened, visible
@@ -37,10 +36,9 @@ def render(report: Report) -> Iterator[str]:
     }
     suites = _element(None, "testsuites", {"name": "patron-load", **counts})
     suite = _element(suites, "testsuite", {"name": _name(report), **counts, "skipped": "0"})
-    made = when(report.date)
-    if made:
-        # Without a time zone, as some readers of the format demand.
-        suite.set("timestamp", made.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    # Without a time zone, as some readers of the format demand.
+    ended = datetime.fromisoformat(report.date).astimezone(UTC)
+    suite.set("timestamp", ended.strftime("%Y-%m-%dT%H:%M:%S"))
     properties = _element(suite, "properties", {})
     for name, value in _facts(report).items():
         _element(properties, "property", {"name": name, "value": value})
@@ -105,7 +103,8 @@ def _told(report: Report) -> str:
     failed = failed_calls(report)
     lines = [
         verdict_of(report).sentence,
-        f"{number(report.count)} calls in {duration(report.total)}, {number(report.rps)} per second",
+        f"{number(report.count)} calls in {duration(report.total)}",
+        f"{number(report.rps)} calls per second",
         f"{number(failed)} failed"
         + (f" ({percent(failed / report.count)})" if report.count else ""),
     ]

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from load.report import latencies
-from load.report.figures import failed_calls, gates_of, methods_of, times_of, when
+from load.report.figures import failed_calls, gates_of, methods_of, times_of
+from load.report.go_text import nanoseconds
 from load.report.latencies import Latencies
 from load.report.model import CallReport, Clock, Extra, Report
 
 _NS_PER_S: Final = 1_000_000_000
 _BOUNDS: Final = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0,
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 60.0,
 )  # fmt: skip
 """Of the buckets, in seconds: the same in every report, so that reports can be compared."""
 _STATES: Final = ("pass", "fail", "inconclusive")
@@ -66,10 +68,9 @@ def _about(report: Report) -> Iterator[str]:
     ]
     if tags:
         yield _family("tag", "info", "A tag of the run.", tags)
-    ended = when(report.date)
-    if ended:
-        text = "When the report was made, since the epoch."
-        yield _family("report_timestamp_seconds", "gauge", text, [("", {}, ended.timestamp())])
+    ended = nanoseconds(report.date) / _NS_PER_S
+    text = "When the run ended, since the epoch."
+    yield _family("end_timestamp_seconds", "gauge", text, [("", {}, ended)])
     seconds = report.total / _NS_PER_S
     yield _family("duration_seconds", "gauge", "How long the run took.", [("", {}, seconds)])
     text = "Calls that ended, by how long the run took."
@@ -146,8 +147,9 @@ def _buckets(labels: _Labels, times: Latencies, total: float | None) -> "Iterato
     for bound in _BOUNDS:
         yield "_bucket", {**labels, "le": repr(bound)}, times.at_most(bound * _NS_PER_S)
     yield "_bucket", {**labels, "le": "+Inf"}, times.count
-    yield "_count", labels, times.count
     if total is not None:
+        # Neither is there without the other.
+        yield "_count", labels, times.count
         yield "_sum", labels, total
 
 

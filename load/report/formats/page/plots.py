@@ -1,5 +1,6 @@
 """Plots as what has to be drawn: where, in per cent of the plot, or in a box of 1000 by 1000."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from load.report.wording import duration, number
 _MOST_NINES: Final = 4
 _FEWEST_NINES: Final = 2
 _CURVE_POINTS_IN_A_NINE: Final = 24
+_MOST_READINGS: Final = 200
 _READ_SHARES: Final = (
     0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975,
     0.999, 0.9995, 0.99975, 0.9999,
@@ -102,7 +104,10 @@ def _latency_plot(
             ", ".join(f"{name} {duration(value)}" for name, value in times.items()) or "no calls"
         ]
 
-    worst = max(run.parts, key=lambda part: _clock(part, clock).get("p99", 0))
+    def height(part: Part) -> float:
+        return _clock(part, clock).get("p99", 0)
+
+    worst = max(run.parts, key=height)
     label = f"Percentiles of the {clock} time over time"
     if "p99" in _clock(worst, clock):
         label += (
@@ -114,47 +119,42 @@ def _latency_plot(
         across=across.ticks,
         up=up.ticks,
         lines=[Line(name, name, path(name)) for name in drawn],
-        readings=_readings(run, across, told),
+        readings=_readings(run, across, told, height),
         logarithmic=up.logarithmic,
     )
 
 
 def throughput_plot(run: OverTime) -> Plot:
     """Return how many calls ended in each second over time."""
-    return _rate_plot(
-        run, "calls", [part.count for part in run.parts], "Calls that ended, per second, over time"
-    )
+    return _rate_plot(run, "calls", "Calls that ended", lambda part: part.count)
 
 
 def errors_plot(run: OverTime) -> Plot:
     """Return how many calls failed in each second over time."""
-    return _rate_plot(
-        run,
-        "errors",
-        [part.errors for part in run.parts],
-        "Calls that failed, per second, over time",
-    )
+    return _rate_plot(run, "errors", "Calls that failed", lambda part: part.errors)
 
 
-def _rate_plot(run: OverTime, kind: str, counts: Sequence[int], label: str) -> Plot:
-    rates = [count / run.length for count in counts]
-    across, up = time_scale(run.end), count_scale(max(rates))
-    told = {
-        part.begin: f"{number(count)} {kind}, {number(rate)} per second"
-        for part, count, rate in zip(run.parts, counts, rates, strict=True)
-    }
+def _rate_plot(run: OverTime, kind: str, what: str, count: Callable[[Part], int]) -> Plot:
+    def rate(part: Part) -> float:
+        return count(part) / run.length
+
+    def told(part: Part) -> Sequence[str]:
+        return [f"{number(count(part))} {kind}, {number(rate(part))} per second"]
+
+    most = max(map(rate, run.parts))
+    across, up = time_scale(run.end), count_scale(most)
     outline = _steps(
         [
-            (across.place(part.begin), across.place(part.end), up.place(rate))
-            for part, rate in zip(run.parts, rates, strict=True)
+            (across.place(part.begin), across.place(part.end), up.place(rate(part)))
+            for part in run.parts
         ]
     )
     return Plot(
-        label=f"{label}: at most {number(max(rates))}",
+        label=f"{what}, per second, over time: at most {number(most)}",
         across=across.ticks,
         up=up.ticks,
         lines=[Line(kind, kind, outline)],
-        readings=_readings(run, across, lambda part: [told[part.begin]]),
+        readings=_readings(run, across, told, rate),
         logarithmic=False,
     )
 
@@ -165,7 +165,8 @@ def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     A line ends where one call is as much as the share that is left: what comes after it would say
     nothing new.
     """
-    nines = max(_FEWEST_NINES, min(_MOST_NINES, len(str(_most(clocks))) - 1))
+    most = max(times.count for times in clocks.values())
+    nines = max(_FEWEST_NINES, min(_MOST_NINES, math.ceil(math.log10(most))))
     across = percentile_scale(nines)
     shares = [
         1 - 10 ** (-step / _CURVE_POINTS_IN_A_NINE)
@@ -197,12 +198,10 @@ def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     )
 
 
-def _most(clocks: Mapping[str, Latencies]) -> int:
-    return max(times.count for times in clocks.values())
-
-
 def _known(times: Latencies, shares: Sequence[float]) -> Sequence[float]:
-    return [share for share in shares if 1 / (1 - share) <= times.count * (1 + 1e-9)]
+    """Return those shares at which there are calls beyond, and the last one of them."""
+    last = 1 - 1 / times.count
+    return [*(share for share in shares if share < last), min(last, shares[-1])]
 
 
 def _percentile_readings(clocks: Mapping[str, Latencies], across: Scale) -> Sequence[Reading]:
@@ -230,17 +229,21 @@ def _percentile_readings(clocks: Mapping[str, Latencies], across: Scale) -> Sequ
 
 
 def _readings(
-    run: OverTime, across: Scale, told: Callable[[Part], Sequence[str]]
+    run: OverTime,
+    across: Scale,
+    told: Callable[[Part], Sequence[str]],
+    height: Callable[[Part], float],
 ) -> Sequence[Reading]:
-    return [
-        Reading(
-            left=across.place(part.begin),
-            width=across.place(part.end) - across.place(part.begin),
-            at=across.place((part.begin + part.end) / 2),
-            lines=[_span(part, run), *told(part)],
-        )
-        for part in run.parts
-    ]
+    """Return what is told of each part, or of the highest of several that are too narrow."""
+    together = math.ceil(len(run.parts) / _MOST_READINGS)
+    readings = []
+    for first in range(0, len(run.parts), together):
+        parts = run.parts[first : first + together]
+        left, right = across.place(parts[0].begin), across.place(parts[-1].end)
+        part = max(parts, key=height)
+        at = across.place((part.begin + part.end) / 2)
+        readings.append(Reading(left, right - left, at, [_span(part, run), *told(part)]))
+    return readings
 
 
 def _span(part: Part, run: OverTime) -> str:

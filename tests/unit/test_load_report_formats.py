@@ -86,7 +86,7 @@ def _reports(draw: st.DrawFn) -> Report:
 
 
 _any_report = given(_reports())
-_few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _whole(report: Report, name: str) -> str:

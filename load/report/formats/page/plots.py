@@ -65,7 +65,7 @@ class Plot:
 
 
 def latency_plots(run: OverTime, clocks: Sequence[str]) -> Mapping[str, Plot]:
-    """Return the percentiles of each clock over time, all on one scale."""
+    """Return the percentiles of each clock over time, all on one scale; no plots of none."""
     drawn = ("p50", "p95", "p99")
     values = [
         _clock(part, clock)[name]
@@ -74,6 +74,8 @@ def latency_plots(run: OverTime, clocks: Sequence[str]) -> Mapping[str, Plot]:
         for name in drawn
         if name in _clock(part, clock)
     ]
+    if not values:
+        return {}
     across, up = time_scale(run.end), latency_scale(values)
     return {clock: _latency_plot(run, clock, drawn, across, up) for clock in clocks}
 
@@ -100,9 +102,9 @@ def _latency_plot(
 
     def told(part: Part) -> Sequence[str]:
         times = _clock(part, clock)
-        return [
-            ", ".join(f"{name} {duration(value)}" for name, value in times.items()) or "no calls"
-        ]
+        if not times:
+            return ["no call succeeded" if part.count else "no call ended"]
+        return [", ".join(f"{name} {duration(value)}" for name, value in times.items())]
 
     def height(part: Part) -> float:
         return _clock(part, clock).get("p99", 0)
@@ -162,8 +164,7 @@ def _rate_plot(run: OverTime, kind: str, what: str, count: Callable[[Part], int]
 def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     """Return how long each share of the calls took at most, up to four nines.
 
-    A line ends where one call is as much as the share that is left: what comes after it would say
-    nothing new.
+    A line ends where the slowest call alone is left.
     """
     most = max(times.count for times in clocks.values())
     nines = max(_FEWEST_NINES, min(_MOST_NINES, math.ceil(math.log10(most))))
@@ -172,21 +173,17 @@ def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
         1 - 10 ** (-step / _CURVE_POINTS_IN_A_NINE)
         for step in range(nines * _CURVE_POINTS_IN_A_NINE + 1)
     ]
-    up = latency_scale(
-        [times.at(share) for times in clocks.values() for share in (0, *_known(times, shares))]
-    )
+    curves = {clock: _curve(times, shares) for clock, times in clocks.items()}
+    up = latency_scale([value for curve in curves.values() for _, value in curve])
     lines = [
         Line(
             clock,
             f"{clock} time",
             _stretches(
-                [
-                    (across.place(1 / (1 - share)), up.place(times.at(share)))
-                    for share in _known(times, shares)
-                ]
+                [(across.place(1 / (1 - share)), up.place(value)) for share, value in curve]
             ),
         )
-        for clock, times in clocks.items()
+        for clock, curve in curves.items()
     ]
     return Plot(
         label="Percentiles, each nine as wide as the one before",
@@ -198,10 +195,11 @@ def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     )
 
 
-def _known(times: Latencies, shares: Sequence[float]) -> Sequence[float]:
-    """Return those shares at which there are calls beyond, and the last one of them."""
+def _curve(times: Latencies, shares: Sequence[float]) -> Sequence[tuple[float, int]]:
+    """Return which time each share took at most; where one call alone is left, up to that."""
     last = 1 - 1 / times.count
-    return [*(share for share in shares if share < last), min(last, shares[-1])]
+    curve = [(share, times.at(share)) for share in shares if share < last]
+    return [*curve, (last, times.at(1))] if last <= shares[-1] else curve
 
 
 def _percentile_readings(clocks: Mapping[str, Latencies], across: Scale) -> Sequence[Reading]:

@@ -89,7 +89,7 @@ def _options(target: Target) -> Sequence[tuple[str, Any]]:
             ("grpc.http2.max_pings_without_data", 0),
         ]
     if target.load_balancing:
-        config = {"loadBalancingConfig": [{target.load_balancing: {}}]}
+        config: Any = {"loadBalancingConfig": [{target.load_balancing: {}}]}
         options.append(("grpc.service_config", json.dumps(config)))
     return options
 

@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
+from load.calls import Metadata
 from load.errors import TargetError
 from load.jobs import Target
 from load.targets.channels import reason_of, synchronous_channel
@@ -45,19 +46,17 @@ def _missing(files: Mapping[str, FileDescriptorProto]) -> Sequence[str]:
     return [name for name in dict.fromkeys(imported) if name not in files]
 
 
-def _headers(metadata: Mapping[str, str]) -> Sequence[tuple[str, str | bytes]]:
-    return [
+def _headers(metadata: Mapping[str, str]) -> Metadata:
+    return tuple(
         header(key, value.encode() if key.lower().endswith(BINARY) else value)
         for key, value in metadata.items()
-    ]
+    )
 
 
 class _Server:
     """What a server tells of itself."""
 
-    def __init__(
-        self, channel: grpc.Channel, target: Target, metadata: Sequence[tuple[str, str | bytes]]
-    ) -> None:
+    def __init__(self, channel: grpc.Channel, target: Target, metadata: Metadata) -> None:
         self._channel = channel
         self._host = target.host
         self._metadata = metadata

@@ -14,6 +14,7 @@ from load.cli.writing import check_output, write
 from load.config.printing import to_file
 from load.config.resolving import Resolved
 from load.errors import ConfigError, LoadError
+from load.gates.against import LEAST_RUNS
 from load.gates.baseline import read_baseline
 from load.gates.comparing import parse_max_regression
 from load.gates.exits import exit_code
@@ -94,7 +95,7 @@ def _gates(asked: Asked) -> Gates:
     return Gates(
         thresholds=[parse_threshold(text) for text in asked.thresholds],
         against=asked.against or "",
-        runs=asked.runs,
+        runs=asked.runs or LEAST_RUNS,
         baseline=read_baseline(Path(asked.baseline)) if asked.baseline else None,
         max_regression=parse_max_regression(asked.max_regression) if asked.max_regression else None,
         calibrate=asked.calibrate,

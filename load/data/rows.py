@@ -13,8 +13,15 @@ from load.errors import DataError
 class Row(dict[str, Any]):
     """A row, by column: what it hasn't is an error, and not empty."""
 
-    def __missing__(self, column: str) -> Any:  # noqa: ANN401
-        raise DataError(f"a row has no column {column!r}; there is {', '.join(self)}")
+    def get(self, column: str, default: Any = None) -> Any:  # noqa: ANN401
+        """Return what is in a column.
+
+        Raises:
+            DataError: There is no such column, and no default.
+        """
+        if column not in self and default is None:
+            raise DataError(f"a row has no column {column!r}; there is {', '.join(self)}")
+        return super().get(column, default)
 
 
 def read_rows(path: Path) -> Sequence[Row]:

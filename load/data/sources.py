@@ -212,9 +212,7 @@ def _source(
     anew: bool = False,
 ) -> Source:
     """Return a source, after a trial of each batch; if there are rows, with the row of each."""
-    makers = [each for each in (*batches, metadata) if callable(each)]
-    names = {name for maker in makers for template in maker.templates for name in template.names}
-    variables = Variables(method, names, rows=rows is not None)
+    variables = Variables(method)
     streams = method.kind.client_streams
     samples: list[_Messages] = []
     kept: list[_Batch] = []

@@ -3,69 +3,61 @@
 Source: `runner/calldata.go` of ghz.
 """
 
-import difflib
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from load.calls import Method, Moment
-from load.errors import DataError
+from load.templates.functions.randoms import new_uuid
 
 ROW: Final = "Row"
 """The row of a data file, by column."""
+_CHANGING: Final = frozenset(
+    {
+        "WorkerID",
+        "RequestNumber",
+        "Timestamp",
+        "TimestampUnix",
+        "TimestampUnixMilli",
+        "TimestampUnixNano",
+        "UUID",
+    }
+)
 
 
 class Variables:
-    """The variables that some templates use. Can be pickled."""
+    """The variables that templates can use. Can be pickled."""
 
-    def __init__(self, method: Method, names: Iterable[str], *, rows: bool = False) -> None:
-        """Take the names that are used.
-
-        Raises:
-            DataError: There is no such variable.
-        """
-        of_method = _of_method(method)
-        known = [*of_method, "WorkerID", "RequestNumber", "UUID", *_TIMES, *([ROW] if rows else [])]
-        used = set(names)
-        for name in sorted(used.difference(known)):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean .{near[0]}?" if near else f"; there is .{', .'.join(known)}"
-            raise DataError(f"there is no variable .{name} for templates{hint}")
-        self._fixed = of_method
-        self._uuid = "UUID" in used
-        self._times = [name for name in _TIMES if name in used]
+    def __init__(self, method: Method) -> None:
+        self._of_method: Mapping[str, object] = {
+            "FullyQualifiedName": method.full_name,
+            "MethodName": method.name,
+            "ServiceName": _last(method.service),
+            "InputName": _last(method.input_type),
+            "OutputName": _last(method.output_type),
+            "IsClientStreaming": method.kind.client_streams,
+            "IsServerStreaming": method.kind.server_streams,
+        }
 
     def at(self, moment: Moment) -> dict[str, object]:
-        """Return their values for a call, those of its time and its UUID anew each time."""
-        values = dict(self._fixed)
-        values["WorkerID"] = moment.worker
-        values["RequestNumber"] = moment.number
-        if self._uuid:
-            values["UUID"] = str(uuid.uuid4())
-        if self._times:
-            now = time.time_ns()
-            for name in self._times:
-                values[name] = _TIMES[name](now)
-        return values
+        """Return their values for a call, with the time that it is, and a new UUID."""
+        now = time.time_ns()
+        return {
+            **self._of_method,
+            "WorkerID": moment.worker,
+            "RequestNumber": moment.number,
+            "Timestamp": _CLOCK(now),
+            "TimestampUnix": now // 1_000_000_000,
+            "TimestampUnixMilli": now // 1_000_000,
+            "TimestampUnixNano": now,
+            "UUID": new_uuid(),
+        }
 
 
 def changing(names: Iterable[str]) -> bool:
-    """Return whether any of the variables has another value for another call, rows aside."""
-    return any(name in _CHANGING for name in names)
-
-
-def _of_method(method: Method) -> Mapping[str, object]:
-    return {
-        "FullyQualifiedName": method.full_name,
-        "MethodName": method.name,
-        "ServiceName": _last(method.service),
-        "InputName": _last(method.input_type),
-        "OutputName": _last(method.output_type),
-        "IsClientStreaming": method.kind.client_streams,
-        "IsServerStreaming": method.kind.server_streams,
-    }
+    """Return whether any of these variables has another value for another call, rows aside."""
+    return not _CHANGING.isdisjoint(names)
 
 
 def _last(full_name: str) -> str:
@@ -90,10 +82,4 @@ class _Clock:
         return self._text
 
 
-_TIMES: Final[Mapping[str, Callable[[int], Any]]] = {
-    "Timestamp": _Clock(),
-    "TimestampUnix": lambda now: now // 1_000_000_000,
-    "TimestampUnixMilli": lambda now: now // 1_000_000,
-    "TimestampUnixNano": lambda now: now,
-}
-_CHANGING: Final = frozenset({"WorkerID", "RequestNumber", "UUID", *_TIMES})
+_CLOCK: Final = _Clock()

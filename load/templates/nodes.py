@@ -158,4 +158,6 @@ class Tree:
     """The fields of the data that are surely used by name."""
     functions: frozenset[str] = frozenset()
     """Those that are used."""
+    whole: bool = False
+    """Whether the data may be used otherwise than by the names of its fields."""
     has_actions: bool = False

@@ -64,6 +64,7 @@ class _Parser:
         """Whether the dot surely is the data of the whole template."""
         self._in_main = True
         self._functions: set[str] = set()
+        self._whole = False
 
     def tree(self) -> nodes.Tree:
         body, _ = self._list(until=())
@@ -72,6 +73,7 @@ class _Parser:
             definitions=self._definitions,
             names=frozenset(self._names),
             functions=frozenset(self._functions),
+            whole=self._whole,
             has_actions="{{" in self._text,
         )
 
@@ -294,10 +296,14 @@ class _Parser:
             names.insert(0, first.text[1:])
         elif names and isinstance(operand, nodes.Literal | nodes.Nil | nodes.Dot):
             raise self._error(first.at, f"{first.text} has no fields")
-        if not names:
-            return operand
         at_dollar = isinstance(operand, nodes.Variable) and operand.slot == DOLLAR
-        if (self._at_data and isinstance(operand, nodes.Dot)) or (self._in_main and at_dollar):
+        at_data = (self._at_data and isinstance(operand, nodes.Dot)) or (
+            self._in_main and at_dollar
+        )
+        if not names:
+            self._whole = self._whole or at_data
+            return operand
+        if at_data:
             self._names.add(names[0])
         return nodes.Fields(first.at, operand, names)
 

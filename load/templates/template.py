@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from load.errors import DataError
 from load.templates.compiling import compile_tree
-from load.templates.functions import BUILTINS, CHANGING, FUNCTIONS
+from load.templates.functions import BUILTINS, CHANGING, FUNCTIONS, VARYING
 from load.templates.functions.maps import deep_copy
 from load.templates.parsing import parse_tree
 
@@ -19,7 +19,16 @@ class Template:
     Source: https://pkg.go.dev/text/template, `runner/calldata.go` of ghz, and sprig 3.2.3.
     """
 
-    __slots__ = ("_changes", "_functions", "_run", "_slots", "_text", "has_actions", "names")
+    __slots__ = (
+        "_changes",
+        "_functions",
+        "_run",
+        "_slots",
+        "_text",
+        "has_actions",
+        "names",
+        "pure",
+    )
 
     def __init__(self, text: str, *, functions: bool) -> None:
         tree = parse_tree(text)
@@ -35,6 +44,8 @@ class Template:
         """Whether anything but its own text can come of it."""
         self.names: Final = tree.names
         """The variables that it surely uses by name."""
+        self.pure: Final = not tree.whole and not VARYING & tree.functions
+        """Whether the same values of those variables always give the same text."""
 
     def render(self, variables: Mapping[str, Any]) -> str:
         """Return the text that the template makes of these variables; they are not changed.

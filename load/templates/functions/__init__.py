@@ -39,6 +39,9 @@ METHODS: Final[Mapping[str, Signature]] = signatures(dates.METHODS)
 CHANGING: Final = frozenset(maps.CHANGING)
 """Those that change what they are given."""
 
+VARYING: Final = frozenset({*randoms.FUNCTIONS, "now"})
+"""Those that give something else every time."""
+
 _MISSING: Final = frozenset({
     "ago", "bcrypt", "buildCustomCert", "camelcase", "base", "clean", "decryptAES", "deepEqual",
     "derivePassword", "dir", "duration", "durationRound", "encryptAES", "expandenv", "ext", "genCA",

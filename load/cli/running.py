@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -14,12 +14,8 @@ from load.cli.writing import check_output, write
 from load.config.printing import to_file
 from load.config.resolving import Resolved
 from load.errors import ConfigError, LoadError
-from load.gates.against import LEAST_RUNS
-from load.gates.baseline import read_baseline
-from load.gates.comparing import parse_max_regression
 from load.gates.exits import exit_code
 from load.gates.gated import Gates, run_gated
-from load.gates.thresholds import parse_threshold
 from load.jobs import Job
 from load.recording.machine import this_machine
 from load.report.formats import render
@@ -92,14 +88,21 @@ def _gates(asked: Asked) -> Gates:
         raise ConfigError("runs: goes with against")
     if asked.max_regression and not (asked.against or asked.baseline):
         raise ConfigError("max-regression: goes with against or baseline")
-    return Gates(
-        thresholds=[parse_threshold(text) for text in asked.thresholds],
-        against=asked.against or "",
-        runs=asked.runs or LEAST_RUNS,
-        baseline=read_baseline(Path(asked.baseline)) if asked.baseline else None,
-        max_regression=parse_max_regression(asked.max_regression) if asked.max_regression else None,
-        calibrate=asked.calibrate,
-    )
+    gates = Gates(against=asked.against or "", runs=asked.runs, calibrate=asked.calibrate)
+    # Only where they are asked for: what they reckon with takes a second to import.
+    if asked.thresholds:
+        from load.gates.thresholds import parse_threshold
+
+        gates = replace(gates, thresholds=[parse_threshold(text) for text in asked.thresholds])
+    if asked.baseline:
+        from load.gates.baseline import read_baseline
+
+        gates = replace(gates, baseline=read_baseline(Path(asked.baseline)))
+    if asked.max_regression:
+        from load.gates.comparing import parse_max_regression
+
+        gates = replace(gates, max_regression=parse_max_regression(asked.max_regression))
+    return gates
 
 
 def _run(job: Job, telling: Telling, gates: Gates) -> Report:

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 
 from load.cli import main
 from load.config.options import OPTIONS, Kind
+from tests.support.command_line import eventually
 from tests.support.probe import PROTO, SERVICE, Probe, probe_server
-from tests.support.waiting import eventually
 
 COMMAND = (sys.executable, "-m", "load.cli")
 ECHO = ("--insecure", "--proto", str(PROTO), "--call", f"{SERVICE}/Echo")
@@ -175,13 +175,17 @@ def closed_port() -> str:
     ],
 )
 def test_what_cannot_be_run_is_told_at_once(
-    arguments: Sequence[str], told: str, probe: Probe, tmp_path: Path
+    arguments: Sequence[str],
+    told: str,
+    probe: Probe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a line that names it, with exit code 1 and without a report."""
     needs_host = arguments[:5] == ECHO and not arguments[-1].startswith("127.")
     before = probe.calls()
-    with CliRunner().isolated_filesystem(tmp_path):
-        result = patron_load(*arguments, *([probe.target] if needs_host else []))
+    monkeypatch.chdir(tmp_path)
+    result = patron_load(*arguments, *([probe.target] if needs_host else []))
     assert result.exit_code == 1
     assert result.stdout == ""
     *_, last = result.stderr.splitlines()
@@ -204,14 +208,14 @@ def test_a_gate_decides_about_the_exit_code(probe: Probe) -> None:
 
 def running(probe: Probe, *arguments: str) -> "subprocess.Popen[str]":
     """Start a run of a minute, and wait until it makes calls."""
-    before = probe.calls()
+    before = probe.tell().messages_received
     process = subprocess.Popen(
         [*COMMAND, *ECHO, "-z", "60s", "-c", "2", "-r", "200", *arguments, probe.target],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: probe.calls() != before)
+    eventually(lambda: probe.tell().messages_received > before)
     return process
 
 
@@ -228,30 +232,21 @@ def test_ctrl_c_ends_a_run_and_leaves_its_report(probe: Probe) -> None:
 
 
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_second_ctrl_c_ends_everything_at_once(
-    number: signal.Signals, status: int, probe: Probe
-) -> None:
+def test_a_second_ctrl_c_ends_everything_at_once(number: signal.Signals, status: int) -> None:
     """No report is left, and no process; SIGTERM is enough once."""
-    with probe_server("--delay", "40") as slow, running(probe) as other:
-        other.send_signal(signal.SIGTERM)
-        other.communicate(timeout=SECONDS)
-        process = subprocess.Popen(
-            [*COMMAND, *ECHO, "-c", "1", "-n", "1", "-O", "json", slow.target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        eventually(lambda: bool(slow.tell().seen))
-        children = psutil.Process(process.pid).children()
-        assert children
+    # Those in flight are waited for: it would take a minute.
+    with probe_server("--delay", "60") as slow:
+        process = running(slow, "--duration-stop", "wait")
+        children = psutil.Process(process.pid).children(recursive=True)
         with process:
             process.send_signal(number)
             if number is signal.SIGINT:
                 assert process.stderr
                 assert "Ending the run." in process.stderr.readline()
                 process.send_signal(number)
-            stdout, _ = process.communicate(timeout=SECONDS)
+            stdout, _ = process.communicate(timeout=SECONDS / 2)
     assert (process.returncode, stdout) == (status, "")
+    assert children
     eventually(lambda: not any(child.is_running() for child in children))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from load.gates import against, baseline, exits
+from load.gates.against import LEAST_RUNS
 from load.gates.baseline import Baseline
 from load.gates.calibration import calibrate
 from load.gates.thresholds import Threshold
@@ -20,6 +21,8 @@ class Gates:
     thresholds: Sequence[Threshold] = ()
     against: str = ""
     """Another server; empty: none."""
+    runs: int = LEAST_RUNS
+    """How many runs of each server are compared."""
     baseline: Baseline | None = None
     max_regression: float | None = None
     """None: what each of the comparisons allows by itself."""
@@ -70,7 +73,9 @@ def run_gated(
     results: list[GateResult] = []
     if gates.against:
         allowed = gates.max_regression or against.MAX_REGRESSION
-        comparison = against.compare(job, gates.against, run, max_regression=allowed, say=say)
+        comparison = against.compare(
+            job, gates.against, run, max_regression=allowed, runs=gates.runs, say=say
+        )
         report = comparison.report
         results += comparison.results
     else:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from load.report.wording import number
 from load.report.model import GateResult, Report
+from load.report.wording import number
 
 _HIDDEN: Final = "(not shown)"
 
@@ -124,12 +123,3 @@ def _without_values(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSO
     if not key.endswith("metadata") or not value:
         return value
     return dict.fromkeys(value, _HIDDEN) if isinstance(value, Mapping) else _HIDDEN
-
-
-def when(text: str) -> datetime | None:
-    """Return an instant that is given as RFC 3339; None: it is not."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else None

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from load.report.figures import when
+from load.report.go_text import nanoseconds
 from load.report.model import Detail, Report, Second
 
 _FEW_PARTS: Final = 10
@@ -83,16 +83,12 @@ def _of_timeline(timeline: Sequence[Second], total: float) -> OverTime | None:
     return OverTime(length, parts)
 
 
-def _of_details(details: Sequence[Detail]) -> OverTime | None:
-    instants = [when(call.timestamp) for call in details]
-    ended = np.array(
-        [round(instant.timestamp() * _NS_PER_S) for instant in instants if instant], np.int64
-    )
-    if ended.size < len(details):
-        return None
+def _of_details(details: Sequence[Detail]) -> OverTime:
+    ended = [nanoseconds(call.timestamp) for call in details]
+    began = min(end - call.latency for end, call in zip(ended, details, strict=True))
+    since = np.array([end - began for end in ended], np.float64) / _NS_PER_S
     latencies = np.array([call.latency for call in details], np.int64)
     wrong = np.array([bool(call.error) for call in details])
-    since = (ended - (ended - latencies).min()) / _NS_PER_S
     total = float(since.max())
     wanted = min(_MOST_PARTS, max(1, len(details) // _CALLS_IN_A_PART))
     length = _round_length(total / wanted)

@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from load.report.figures import finding
 from load.report.formats.page.contents import contents
 from load.report.formats.page.scales import round_time
-from load.report.wording import duration, durations, number, percent, shortened, visible
 from load.report.model import Report
+from load.report.wording import duration, durations, number, percent, shortened, visible
 
 _PAGE: Final = "load.report.formats.page"
 _NS_PER_S: Final = 1_000_000_000

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -16,9 +17,7 @@ from load.report.figures import (
     shown_options,
     times_of,
     verdict_of,
-    when,
 )
-from load.report.overtime import OverTime, over_time
 from load.report.formats.page.plots import (
     Plot,
     errors_plot,
@@ -26,8 +25,9 @@ from load.report.formats.page.plots import (
     percentile_plot,
     throughput_plot,
 )
-from load.report.wording import duration, number, percent
 from load.report.model import Report
+from load.report.overtime import OverTime, over_time
+from load.report.wording import duration, number, percent
 
 _BANNERS: Final = {
     Outcome.PASS: ("PASS", "pass"),
@@ -39,12 +39,12 @@ _HEADLINE: Final = ("p50", "p95", "p99", "p99.9")
 _MOST_DATA: Final = 1_000_000
 _DURATIONS: Final = frozenset(
     {
-        "concurrency-max-duration", "concurrency-step-duration", "dial-timeout", "dialTimeout",
+        "concurrency-max-duration", "concurrency-step-duration", "dial-timeout",
         "duration", "keepalive", "load-max-duration", "load-step-duration", "max-duration",
         "stream-call-duration", "stream-interval", "timeout",
     }
 )  # fmt: skip
-"""Options that are nanoseconds; `dialTimeout` is what ghz called it until 2018."""
+"""Options that are nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def contents(report: Report) -> Mapping[str, object]:
     return {
         "report": report,
         "extra": report.patron,
-        "date": when(report.date),
+        "date": datetime.fromisoformat(report.date),
         "methods": methods_of(report),
         "word": word,
         "tone": tone,

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from load.report.latencies import Latencies
-from load.report.overtime import OverTime, Part
 from load.report.formats.page.scales import (
     Scale,
     Tick,
@@ -16,6 +14,8 @@ from load.report.formats.page.scales import (
     round_time,
     time_scale,
 )
+from load.report.latencies import Latencies
+from load.report.overtime import OverTime, Part
 from load.report.wording import duration, number
 
 _MOST_NINES: Final = 4

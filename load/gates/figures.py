@@ -57,7 +57,7 @@ def of_report(report: Report) -> Figures:
         fastest=report.fastest if shown else None,
         slowest=report.slowest if shown else None,
         known={_percentage(latency.percentage): latency.latency for latency in shown},
-        clock=extra.service if extra and extra.service.count else None,
+        clock=extra.service if extra and shown else None,
     )
     return Figures(
         count=report.count,

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from load.calls import Metadata, Method, Moment, Payload, Source
 from load.config.model import Config
@@ -55,13 +55,12 @@ def source_of(config: Config, method: Method, stdin: BinaryIO) -> Source:
     if config.stream_dynamic_messages and given.binary:
         raise ConfigError("stream-dynamic-messages: cannot be used with binary data")
     anew = config.stream_dynamic_messages and method.kind.client_streams
-    with _named(given.where):
-        batches = _batches(given, method, templates=templates, functions=functions)
+    batches = _batches(given, method, templates=templates, functions=functions)
     if anew and not any(map(callable, batches)):
         raise ConfigError("stream-dynamic-messages: cannot be used without templates in the data")
     if config.stream_call_count and not all(batches):
         raise ConfigError("stream-call-count: cannot be used with an empty array of data")
-    metadata = metadata_of(given_metadata(config), templates=templates, functions=functions)
+    metadata = _metadata(given_metadata(config), templates=templates, functions=functions)
     return _source(
         method,
         batches,
@@ -98,13 +97,12 @@ def source_of_call(
     Raises:
         DataError: With a row, the data makes no message, or the metadata none that gRPC takes.
     """
-    with _named("data"):
-        batches = _batches(Given("data", value=data), method, templates=True, functions=True)
+    batches = _batches(Given("data", value=data), method)
     if rows is None:
         return _source(
             method,
             batches,
-            metadata_of(metadata),
+            _metadata(metadata),
             choice=order.choice(len(batches)),
             label=lambda index: f"data[{index}]" if len(batches) > 1 else "data",
         )
@@ -114,7 +112,7 @@ def source_of_call(
     return _source(
         method,
         [*batches] * len(used),
-        metadata_of(metadata),
+        _metadata(metadata),
         rows=used,
         choice=order.choice(len(used)),
         label=lambda index: f"data with row {index + 1}",
@@ -223,6 +221,7 @@ def _source(
             sample = tuple(batch(values)) if callable(batch) else batch
             if not sample and not streams:
                 raise DataError("gives no message")
+        with _named("metadata"):
             header = metadata(values) if callable(metadata) else metadata
         samples.append(sample)
         # What gives several messages for one call is asked each time, for another of them.
@@ -264,45 +263,40 @@ def _batches(
     """
     message_type = request_type(method)
     streams = method.kind.client_streams
-    if given.binary:
-        messages = split(given.binary, message_type)
-        return [messages] if streams else [(message,) for message in messages]
-    value = given.value
-    if given.text:
-        try:
-            value = read_json(given.text)
-        except DataError:
-            if not templates or not has_templates(given.text):
-                raise
-            return [FromText(given.text, message_type, functions=functions)]
-    found = objects(value)
-    if not found and not streams:
-        raise DataError("is an empty array")
-    if not templates:
-        parts: Sequence[bytes | Maker] = [message_type.encode(each) for each in found]
-    else:
-        try:
-            parts = [_part(each, message_type, functions=functions) for each in found]
-        except DataError as error:
-            if not streams:
-                raise
-            # Maybe it is one template for all of them.
-            return [_whole(value, message_type, functions=functions, otherwise=error)]
+    with _named(given.where):
+        if given.binary:
+            messages = split(given.binary, message_type)
+            return [messages] if streams else [(message,) for message in messages]
+        value = given.value
+        if given.text:
+            try:
+                value = read_json(given.text)
+            except DataError:
+                if not templates or not has_templates(given.text):
+                    raise
+                return [FromText(given.text, message_type, functions=functions)]
+        found = objects(value)
+        if not found and not streams:
+            raise DataError("is an empty array")
+    parts: list[bytes | Maker] = []
+    for index, each in enumerate(found):
+        with _named(f"{given.where}[{index}]" if isinstance(value, list) else given.where):
+            if not templates or not has_templates(each):
+                parts.append(message_type.encode(each))
+                continue
+            try:
+                parts.append(FromObject(each, message_type, functions=functions))
+            except DataError as error:
+                # Maybe it is one template for all of it.
+                whole = value if streams else each
+                maker = _whole(whole, message_type, functions=functions, otherwise=error)
+                if streams:
+                    return [maker]
+                parts.append(maker)
     if not streams:
         return [(part,) if isinstance(part, bytes) else part for part in parts]
     fixed = [part for part in parts if isinstance(part, bytes)]
     return [fixed if len(fixed) == len(parts) else Several(parts)]
-
-
-def _part(value: dict[str, Any], message_type: MessageType, *, functions: bool) -> bytes | Maker:
-    """Return the message of a JSON object, or what makes it."""
-    if not has_templates(value):
-        return message_type.encode(value)
-    try:
-        return FromObject(value, message_type, functions=functions)
-    except DataError as error:
-        # Maybe it is one template for all of it.
-        return _whole(value, message_type, functions=functions, otherwise=error)
 
 
 def _whole(
@@ -312,6 +306,13 @@ def _whole(
         return FromText(json.dumps(value, ensure_ascii=False), message_type, functions=functions)
     except DataError:
         raise otherwise from None
+
+
+def _metadata(
+    given: str | Mapping[str, str], *, templates: bool = True, functions: bool = True
+) -> Metadata | MetadataMaker:
+    with _named("metadata"):
+        return metadata_of(given, templates=templates, functions=functions)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from load.config.model import Config
+from load.config.pacing import call_limit, time_limit
 
 _SECOND: Final = 1_000_000_000
 _ANY_NUMBER: Final = 2_147_483_647
@@ -112,15 +113,15 @@ def options_of(
         for name in Options.__struct_fields__
         if name in Config.__struct_fields__
     }
-    duration = config.max_duration or config.duration
+    limit = call_limit(config)
     told = alike | {
         "import_paths": _import_paths(config),
         "load_step_duration": _step_duration(config.load_schedule, config.load_step_duration),
         "concurrency_step_duration": _step_duration(
             config.concurrency_schedule, config.concurrency_step_duration
         ),
-        "total": _ANY_NUMBER if duration else config.total,
-        "duration": duration,
+        "total": _ANY_NUMBER if limit is None else limit,
+        "duration": time_limit(config),
         "dial_timeout": config.connect_timeout,
         "data": data,
         "metadata": metadata,

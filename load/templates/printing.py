@@ -15,7 +15,7 @@ from typing import Final
 from load.templates.faults import Fault
 from load.templates.instants import Instant
 from load.templates.literals import to_bytes
-from load.templates.values import Value, in_order, type_name
+from load.templates.values import Value, in_order, type_of
 
 NO_VALUE: Final = "<no value>"
 """What an action puts out for nil."""
@@ -163,7 +163,7 @@ class _Verb:
         if isinstance(value, Mapping):
             entries = (f"{self.format(key)}:{self.format(each)}" for key, each in in_order(value))
             return f"map[{' '.join(entries)}]"
-        return self._padded(self._scalar(value), number=type_name(value) in ("integer", "float"))
+        return self._padded(self._scalar(value), number=type_of(value) in ("an integer", "a float"))
 
     def _scalar(self, value: Value) -> str:
         verb = self.verb
@@ -182,9 +182,9 @@ class _Verb:
         raise self._misfit(value)
 
     def _misfit(self, value: Value) -> Fault:
-        if type_name(value) == type(value).__name__:
-            return Fault(f"a value of the type {type_name(value)} cannot be put out")
-        return Fault(f"%{self.verb} cannot format a {type_name(value)}")
+        if type_of(value) == type(value).__name__:
+            return Fault(f"a value of the type {type_of(value)} cannot be put out")
+        return Fault(f"%{self.verb} cannot format {type_of(value)}")
 
     def _integer(self, value: int) -> str:
         verb = self.verb
@@ -232,7 +232,9 @@ class _Verb:
     def _signed(self, digits: str, *, negative: bool) -> str:
         if negative:
             return f"-{digits}"
-        return f"{'+' if '+' in self.flags else ' ' if ' ' in self.flags else ''}{digits}"
+        # To %v, a + means something else, of which nothing is seen here.
+        plus = "+" in self.flags and self.verb != "v"
+        return f"{'+' if plus else ' ' if ' ' in self.flags else ''}{digits}"
 
     def _string(self, value: str) -> str:
         if self.verb in "xX":

@@ -9,7 +9,7 @@ import durationpy
 from load.templates.faults import Fault
 from load.templates.instants import Instant, now, zone_called
 from load.templates.printing import quoted
-from load.templates.values import Value, type_name
+from load.templates.values import Value, type_of
 
 _SECOND: Final = 1_000_000_000
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -49,7 +49,7 @@ def _instant(value: Value) -> Instant:
         return Instant(value.nanoseconds)
     if type(value) is int:
         return Instant(value * _SECOND)
-    raise Fault(f"it takes a time or seconds since the epoch here, not a {type_name(value)}")
+    raise Fault(f"it takes a time or seconds since the epoch here, not {type_of(value)}")
 
 
 def _unix(instant: Instant) -> int:

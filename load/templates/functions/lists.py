@@ -100,7 +100,7 @@ def _strings(value: Value) -> Sequence[str]:
 
 
 def _sort_alpha(value: Value) -> Sequence[str]:
-    return sorted(_strings(value), key=to_bytes)
+    return sorted(_strings(value), key=to_bytes) if value is not None else [plain(value)]
 
 
 def _join(separator: str, value: Value) -> str:

@@ -1,10 +1,9 @@
 """The texts of errors: each is kept once."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
-
-import numpy as np
 
 from load.recording.columns import Numbers
 
@@ -18,7 +17,7 @@ class ErrorTexts:
 
     def __init__(self) -> None:
         self._indexes: dict[str, int] = {}
-        self._of_process: defaultdict[int, list[int]] = defaultdict(list)
+        self._of_process: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self.too_many = False
         """Whether there were more than are kept."""
 
@@ -33,7 +32,12 @@ class ErrorTexts:
 
     def indexes(self, process: int, told: Numbers) -> Numbers:
         """Return the indexes of texts by those that a process has for them; -1 stays that."""
-        return np.array([*self._of_process[process], -1], dtype=np.int64)[told]
+        indexes = told.copy()
+        failed = told >= 0
+        known = self._of_process[process]
+        # One by one: there can be many more texts than calls.
+        indexes[failed] = [known[index] for index in told[failed].tolist()]
+        return indexes
 
     def _index(self, text: str) -> int:
         if text not in self._indexes and len(self._indexes) >= MOST:

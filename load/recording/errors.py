@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from load.recording.columns import Numbers
@@ -26,14 +26,17 @@ class ErrorTexts:
         """The texts, by their index."""
         return list(self._indexes)
 
-    def learn(self, process: int, texts: Iterable[str]) -> None:
+    def learn(self, process: int, texts: Sequence[str]) -> None:
         """Take texts that a process uses from now on."""
-        self._of_process[process].extend(map(self._index, texts))
+        if texts:
+            self._of_process[process].extend(map(self._index, texts))
 
     def indexes(self, process: int, told: Numbers) -> Numbers:
         """Return the indexes of texts by those that a process has for them; -1 stays that."""
-        indexes = told.copy()
         failed = told >= 0
+        if not failed.any():
+            return told
+        indexes = told.copy()
         known = self._of_process[process]
         # One by one: there can be many more texts than calls.
         indexes[failed] = [known[index] for index in told[failed].tolist()]
@@ -42,5 +45,5 @@ class ErrorTexts:
     def _index(self, text: str) -> int:
         if text not in self._indexes and len(self._indexes) >= MOST:
             self.too_many = True
-            text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}one of many more texts"
+            text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}any other"
         return self._indexes.setdefault(text, len(self._indexes))

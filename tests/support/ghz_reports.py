@@ -5,7 +5,7 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).parents[1] / "load/ghz/reports"
 CURRENT: Final = sorted((_FOLDER / "v0.121").glob("*.json"))
-OLD: Final = sorted((_FOLDER / "2018").glob("*.json"))
+OLD: Final = sorted(_FOLDER.glob("*.json"))
 NAMED: Final = {path.stem: path for path in CURRENT}
 PRINTED: Final = [
     (path, "json" if file == path else file.suffix.removeprefix("."))

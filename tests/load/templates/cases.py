@@ -431,8 +431,9 @@ LENIENT: Final = [
     "{{until (int64 2)}}",
     "{{range $i, $e := list 1}}{{trunc (add $i 2) `abc`}}{{end}}",
     "{{uniq (list 1 (int64 1))}}",
-    # nil is an empty map, wherever it comes from.
+    # nil is an empty map, wherever it comes from; and an empty list is a list.
     "{{get .Row.none `a`}}",
+    "{{toJson (rest list)}}",
 ]
 """What this project renders, and Go refuses, or renders differently."""
 

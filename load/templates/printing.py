@@ -112,18 +112,14 @@ def _escape(character: str, quote: str, *, ascii_only: bool) -> str:
 
 
 def shortest(value: float, *, small: int = -4, large: int = 6) -> str:
-    """Return the shortest digits that mean this float.
+    """Return the shortest digits that mean this finite float.
 
     An exponent below `small`, or from `large` on, is written as one.
     """
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    text = "".join(map(str, digits))
-    if not isinstance(exponent, int):
-        raise TypeError
-    point = len(text) + exponent if value else 1
-    minus = "-" if sign else ""
+    mantissa, _, exponent = f"{Decimal(repr(abs(value))).normalize():e}".partition("e")
+    text = mantissa.replace(".", "")
+    point = int(exponent) + 1
+    minus = "-" if math.copysign(1, value) < 0 else ""
     if not small <= point - 1 < large:
         fraction = f".{text[1:]}" if text[1:] else ""
         return f"{minus}{text[0]}{fraction}e{'-' if point < 1 else '+'}{abs(point - 1):02}"

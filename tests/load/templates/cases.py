@@ -301,6 +301,10 @@ FUNCTIONS: Final = [
     "{{coalesce 0}} {{all 1 2}} {{all 1 0}} {{any 0 1}} {{any}} {{all}}",
     "{{ternary 1 2 true}} {{ternary 1 2 false}} {{true | ternary `a` `b`}}",
     "{{ternary 1 2 3}}",
+    "{{chunk 2 list}} {{slice (list 1 2) 2}} {{slice (list 1 2) 0 0}}",
+    "{{slice (list 1 2) 3}}",
+    "{{has (list 1) (list 1 (list 1))}} {{has (list 1) (list (list 2) (list 1 2) (list 1.0))}}",
+    "{{has (dict `a` 1) (list (dict `a` 1))}} {{uniq (list 1 1.0 `1` true nil nil)}}",
     # Maps.
     "{{dict `b` 1 `a` (list 1) `c`}} {{dict}} {{dict 1 2}}",
     "{{get (dict `a` 1) `a`}}[{{get (dict) `a`}}] {{hasKey .Row `name`}} {{hasKey .Row `x`}}",
@@ -348,6 +352,9 @@ FUNCTIONS: Final = [
     "{{now.UTC.Year | lt 2000}} {{now.Nope}}",
     "{{if now}}y{{end}} {{empty now}} {{now.Format}}",
     "{{unixEpoch 5}}",
+    '{{toJson now | len | lt 19}} {{quote now | hasPrefix `"2`}} {{printf `%s` now | len | lt 9}}',
+    "{{date `2006` 1700000000}} {{htmlDate 1700000000 | len}} {{now | date_modify `-1h` | empty}}",
+    "{{(dateModify `1500ms` now).Unix | empty}} {{now | must_date_modify `1x`}}",
     # Regular expressions.
     r"{{regexMatch `^a+$` `aaa`}} {{regexMatch `^a$` `b`}} {{regexFind `\d+` `ab12c34`}}",
     r"{{regexFind `x` `a`}} {{regexFindAll `\w` `ab c` -1}} {{regexFindAll `\w` `ab c` 2}}",
@@ -408,6 +415,12 @@ REFUSED: Final = [
     r"{{regexFind `\pL` `a`}}",
     "{{regexFind `a(?i)b` `aB`}}",
     "{{regexFind `(?i)é` `É`}}",
+    "{{regexReplaceAll `a` `a` `[$9]`}}",
+    "{{printf `%#U` 65}}",
+    "{{printf `%#f` 1.5}}",
+    "{{printf `% x` `ab`}}",
+    "{{printf `%9999999d` 1 | len}}",
+    "{{round 1.5 1000}}",
     "{{typeOf 1}}",
     "{{camelcase `a_b`}}",
 ]
@@ -418,8 +431,9 @@ LENIENT: Final = [
     "{{until (int64 2)}}",
     "{{range $i, $e := list 1}}{{trunc (add $i 2) `abc`}}{{end}}",
     "{{uniq (list 1 (int64 1))}}",
-    # nil is an empty map, wherever it comes from.
+    # nil is an empty map, wherever it comes from; and an empty list is a list.
     "{{get .Row.none `a`}}",
+    "{{toJson (rest list)}}",
 ]
 """What this project renders, and Go refuses, or renders differently."""
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -21,6 +22,8 @@ from load.recording.machine import this_machine
 from load.report.formats import render
 from load.report.model import Report
 from load.runs import Telling, prepare, read_input, run, telling_of
+
+FAILED: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ def _execute(resolved: Resolved, asked: Asked, gates: Gates, log: DebugLog) -> i
     _tell_warnings(report, told=resolved.warnings, log=log)
     log.write("Writing the report", path=config.output or "stdout")
     write(render(report, config.format), config.output)
+    if report.patron and report.patron.failure:
+        return FAILED
     return exit_code(report.patron.gates) if report.patron else 0
 
 

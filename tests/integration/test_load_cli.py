@@ -206,6 +206,52 @@ def test_a_gate_decides_about_the_exit_code(probe: Probe) -> None:
     assert "errors<2" in failed.stderr
 
 
+def test_data_that_makes_no_message_midway_ends_the_run_with_an_error(probe: Probe) -> None:
+    """What was measured until then is reported."""
+    data = '{"name": "{{if eq .RequestNumber 5}}{{fail \\"it is five\\"}}{{end}}"}'
+    result = patron_load(*ECHO, "-n", "10", "-c", "1", "-O", "json", "-d", data, probe.target)
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["count"] == 5
+    assert "it is five" in told["patron"]["failure"]
+    assert "it is five" in result.stderr
+
+
+@pytest.mark.slow
+def test_two_servers_take_turns() -> None:
+    """One warm-up and as many runs of each as are asked for; the other's figures are the limit."""
+    with probe_server() as other, probe_server("--delay", "0.05") as judged:
+        result = patron_load(
+            *(*ECHO, "-n", "20", "-c", "4", "-O", "json", "--against", other.target),
+            *("--runs", "5", "--max-regression", "50%", judged.target),
+        )
+        assert other.calls() == judged.calls() == {"Echo OK": 6 * 20}
+    assert result.exit_code == 98, result.stderr
+    gates = json.loads(result.stdout)["patron"]["gates"]
+    assert all(gate["regression"] for gate in gates)
+    assert "fail" in [gate["outcome"] for gate in gates]
+
+
+@pytest.mark.slow
+def test_a_report_with_a_calibration_is_a_baseline(tmp_path: Path) -> None:
+    """Of runs on the same machine that do the same."""
+    base = str(tmp_path / "base.json")
+    with probe_server("--delay", "0.05") as probe:
+        arguments = (*ECHO, "-n", "40", "-c", "4", probe.target, "-O", "json")
+        made = patron_load(*arguments, "--calibrate", "-o", base)
+        assert made.exit_code == 0, made.output
+        same = patron_load(*arguments, "--baseline", base)
+        unlike = patron_load(*arguments, "-c", "5", "--baseline", base)
+        assert probe.calls() == {"Echo OK": 2 * 40}
+    told = json.loads(same.stdout)["patron"]
+    assert told["calibration"] > 0
+    assert {gate["regression"] for gate in told["gates"]} == {True}
+    failed = any(gate["outcome"] != "pass" for gate in told["gates"])
+    assert same.exit_code == (98 if failed else 0)
+    assert unlike.exit_code == 1
+    assert "concurrency" in unlike.stderr
+
+
 def running(probe: Probe, *arguments: str) -> "subprocess.Popen[str]":
     """Start a run of a minute, and wait until it makes calls."""
     before = probe.tell().messages_received

@@ -4,9 +4,15 @@ Durations are nanoseconds, marks of the histogram seconds. Source: `runner/repor
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+
+Instant: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$"),
+]
+"""RFC 3339, with up to nanoseconds, in any zone."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -27,8 +33,8 @@ class Bucket(msgspec.Struct, frozen=True):
 class Detail(msgspec.Struct, frozen=True):
     """A call."""
 
-    timestamp: str
-    """When it ended: RFC 3339, with nanoseconds."""
+    timestamp: Instant
+    """When it ended."""
     latency: int
     error: str
     status: str
@@ -129,7 +135,8 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A report."""
 
-    date: str
+    date: Instant
+    """When it ended; JSON tells of whole seconds."""
     name: str = ""
     end_reason: str = msgspec.field(default="normal", name="endReason")
     options: Mapping[str, Any] = msgspec.field(default_factory=dict)

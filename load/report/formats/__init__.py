@@ -1,0 +1,35 @@
+"""The formats that a report is written in."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
+
+from load.errors import ConfigError
+from load.report.formats import csv_details, influx, json_report, prometheus, summary
+from load.report.model import Report
+
+Renderer: TypeAlias = Callable[[Report], Iterator[str]]
+"""Gives the text piece by piece: a report can tell of a million calls."""
+
+FORMATS: Final[Mapping[str, Renderer]] = {
+    "summary": summary.render,
+    "csv": csv_details.render,
+    "json": json_report.render,
+    "pretty": json_report.render_pretty,
+    "influx-summary": influx.render_summary,
+    "influx-details": influx.render_details,
+    "prometheus": prometheus.render,
+}
+"""By the name that `--format` has for them."""
+
+
+def render(report: Report, name: str) -> Iterator[str]:
+    """Return a report in a format, piece by piece.
+
+    Raises:
+        ConfigError: There is no such format.
+    """
+    try:
+        renderer = FORMATS[name]
+    except KeyError:
+        raise ConfigError(f"format: there is no {name!r}, but {', '.join(FORMATS)}") from None
+    return renderer(report)

@@ -1,0 +1,119 @@
+"""Configuration files: JSON, TOML and YAML."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+from load.config.model import Config
+from load.config.options import FILE_DEFAULTS, OPTIONS, Option
+from load.config.values import from_file, parse_json
+from load.config.yaml_files import load_yaml
+from load.errors import ConfigError
+
+_BY_KEY: Final[Mapping[str, Option]] = {option.key: option for option in OPTIONS}
+_BY_FOLDED_KEY: Final[Mapping[str, Option]] = {option.key.lower(): option for option in OPTIONS}
+_BY_SHORT: Final[Mapping[str, Option]] = {option.short: option for option in OPTIONS}
+_YAML: Final = ("yaml", "yml")
+_FORMATS: Final = ("json", "toml", *_YAML)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file says."""
+
+    config: Config
+    """With the defaults of files, where it doesn't say."""
+    warnings: tuple[str, ...]
+    """What in it has no effect, in a line each."""
+
+
+def read_config(path: str) -> Read:
+    """Return what a configuration file says; nothing that it names is opened.
+
+    JSON and TOML do not care for the case of a key, YAML does, as with ghz.
+
+    Raises:
+        ConfigError: It cannot be read, or a key has a value that it cannot have.
+    """
+    form, document = _document(path)
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be an object of options")
+    values: dict[str, Any] = dict(FILE_DEFAULTS)
+    warnings = []
+    for key, value in document.items():
+        name = str(key)
+        option = _BY_KEY.get(name) if form in _YAML else _BY_FOLDED_KEY.get(name.lower())
+        if option is None:
+            warnings.append(f"{path}: the key {name!r} is unknown, and ignored{_hint(name)}")
+        elif value is not None:
+            try:
+                values[option.field] = from_file(option, _plain(value))
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {option.key}: {error}") from None
+    return Read(Config(**values), tuple(warnings))
+
+
+def _document(path: str) -> tuple[str, Any]:
+    """Return the form of a file, and what it says."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"config: cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"config: {path} is not in UTF-8") from None
+    form = Path(path).suffix.lower().removeprefix(".")
+    if form not in _FORMATS:
+        raise ConfigError(f"config: {path} does not end with .json, .toml, .yaml or .yml")
+    try:
+        return form, _parsed(form, text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _parsed(form: str, text: str) -> Any:  # noqa: ANN401 - whatever it says.
+    if form == "json":
+        return parse_json(text)
+    if form in _YAML:
+        return load_yaml(text, is_textual=_is_textual)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is no TOML: {error}") from None
+
+
+def _is_textual(key: str) -> bool:
+    return key in _BY_KEY and _BY_KEY[key].kind.textual
+
+
+def _plain(value: object) -> object:
+    """Return a value of the types that JSON has."""
+    match value:
+        case dict():
+            return {_name(key): _plain(each) for key, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case date() | time():
+            return value.isoformat()
+        case None | str() | bool() | int() | float():
+            return value
+        case _:
+            raise ConfigError(f"{type(value).__name__} is no type that a message has")
+
+
+def _name(key: object) -> str:
+    if not isinstance(key, str):
+        raise ConfigError(f"the key {key} must be a text: put it in quotes")
+    return key
+
+
+def _hint(key: str) -> str:
+    if key in _BY_SHORT:
+        return f"; did you mean {_BY_SHORT[key].key!r}?"
+    near = difflib.get_close_matches(key.lower(), _BY_FOLDED_KEY, n=1)
+    return f"; did you mean {_BY_FOLDED_KEY[near[0]].key!r}?" if near else ""

@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import Final
 
 _GAP: Final = 3
-_ENDS: Final = {ord("\v"): "\t", ord("\f"): "\n"}
 
 
 def aligned(lines: Iterable[str]) -> str:
@@ -15,7 +14,12 @@ def aligned(lines: Iterable[str]) -> str:
     wider than its widest cell. What follows the last tab of a line belongs to no column. Whatever
     the texts hold, it comes out as it does from Go's `text/tabwriter`, which ghz uses.
     """
-    rows = [line.split("\t") for line in "".join(lines).translate(_ENDS).split("\n")]
+    # There, a form feed ends a line and all columns, and a vertical tab is a tab.
+    return "\n".join(map(_aligned, "".join(lines).replace("\v", "\t").split("\f")))
+
+
+def _aligned(text: str) -> str:
+    rows = [line.split("\t") for line in text.split("\n")]
     for column in range(max(map(len, rows)) - 1):
         for has_cell, group in groupby(rows, lambda row: len(row) > column + 1):  # noqa: B023 - used at once.
             if has_cell:

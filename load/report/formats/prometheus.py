@@ -43,8 +43,8 @@ def _histogram(report: Report, labels: str) -> Iterator[str]:
     name = "ghz_run_histogram"
     yield f"# TYPE {name} histogram\n"
     for each in report.histogram or ():
-        yield f'{name}_bucket{{{labels},le="{number(each.mark)}"}} {each.count}\n'
-    yield f'{name}_bucket{{{labels},le="+Inf"}} {report.count}\n'
+        yield f'{name}_bucket{{{labels},le="{number(each.mark)}"}} {number(each.count)}\n'
+    yield f'{name}_bucket{{{labels},le="+Inf"}} {number(report.count)}\n'
     yield from _sum_and_count(name, report, labels)
 
 
@@ -59,7 +59,7 @@ def _summary(report: Report, labels: str) -> Iterator[str]:
 
 def _sum_and_count(name: str, report: Report, labels: str) -> Iterator[str]:
     yield f"{name}_sum{{{labels}}} {number(report.total)}\n"
-    yield f"{name}_count{{{labels}}} {report.count}\n"
+    yield f"{name}_count{{{labels}}} {number(report.count)}\n"
 
 
 def _labels(report: Report) -> str:

@@ -77,7 +77,7 @@ def _extra(extra: Extra) -> Iterator[str]:
         yield "Calls:\n"
         yield aligned(
             f"  {each.call}\t{each.count} calls\t{each.errors} errors\t{each.rps:.2f}/s\t"
-            f"p95 {nano_unit(each.service.percentiles['p95'])}\t\n"
+            f"p95 {nano_unit(each.service.percentiles.get('p95', 0))}\t\n"
             for each in extra.calls
         )
         yield "\n"

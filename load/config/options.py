@@ -118,7 +118,7 @@ OPTIONS: Final = (
         "reflect_metadata",
         Kind.MAP,
         Group.CALL,
-        "Metadata for asking the server what it has: with none of the three, it is asked.",
+        "Metadata for asking the server for its methods, if nothing else defines them.",
     ),
     Option("insecure", Kind.SWITCH, Group.CONNECTION, "Without TLS."),
     Option(

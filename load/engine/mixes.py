@@ -31,7 +31,7 @@ class Mix:
         if block != self._number:
             self._number = block
             self._order = list(self._block)
-            random.Random(block).shuffle(self._order)  # noqa: S311: nobody is to guess it
+            random.Random(block).shuffle(self._order)  # noqa: S311 - nobody is to guess it
         return self._order[place]
 
 

@@ -14,13 +14,14 @@ class Numbers:
     """
 
     def __init__(self, context: BaseContext, limit: int | None) -> None:
-        self._next = context.Value("q", 0)
+        self._next = context.RawValue("q", 0)
+        self._lock = context.Lock()
         self._limit = limit
 
     def take(self) -> int:
         """Return the next number; `NONE_LEFT`, when all below the limit are taken."""
-        with self._next.get_lock():
-            number = self._next.value
+        with self._lock:
+            number: int = self._next.value
             if number == self._limit:
                 return NONE_LEFT
             self._next.value = number + 1
@@ -28,10 +29,10 @@ class Numbers:
 
     def take_below(self, end: int) -> int:
         """Take all that are left below `end` and the limit; return how many those were."""
-        with self._next.get_lock():
-            number = self._next.value
-            end = end if self._limit is None else min(end, self._limit)
-            if number >= end:
-                return 0
-            self._next.value = end
-        return end - number
+        if self._limit is not None:
+            end = min(end, self._limit)
+        with self._lock:
+            left: int = end - self._next.value
+            if left > 0:
+                self._next.value = end
+        return max(left, 0)

@@ -228,7 +228,8 @@ def test_a_short_flag_as_a_key_is_told_its_long_name(tmp_path: Path) -> None:
 def test_texts_in_yaml_are_texts_however_they_look(tmp_path: Path) -> None:
     """As ghz has it: dates are no dates, 12:30 is no number, and `name: 010` is not 8."""
     text = """
-base: &base {nested: {at: 2024-01-01T00:00:00Z, day: 2024-01-01, half: 12:30, big: 9007199254740993}}
+base: &base
+  nested: {at: 2024-01-01T00:00:00Z, day: 2024-01-01, half: 12:30, big: 9007199254740993}
 name: 010
 host: 127.0.0.1:9000
 timeout: 0

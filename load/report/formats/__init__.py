@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from load.errors import ConfigError
-from load.report.formats import csv_details, influx, json_report, prometheus, summary
+from load.report.formats import (
+    csv_details,
+    github,
+    html,
+    influx,
+    json_report,
+    junit,
+    openmetrics,
+    prometheus,
+    summary,
+)
 from load.report.model import Report
 
 Renderer: TypeAlias = Callable[[Report], Iterator[str]]
@@ -15,9 +25,13 @@ FORMATS: Final[Mapping[str, Renderer]] = {
     "csv": csv_details.render,
     "json": json_report.render,
     "pretty": json_report.render_pretty,
+    "html": html.render,
     "influx-summary": influx.render_summary,
     "influx-details": influx.render_details,
     "prometheus": prometheus.render,
+    "openmetrics": openmetrics.render,
+    "junit": junit.render,
+    "github": github.render,
 }
 """By the name that `--format` has for them."""
 

@@ -1,0 +1,123 @@
+"""A run as the command line asks for it: its gates, its report, and its exit code."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from load.cli.debug_log import DebugLog, debug_log
+from load.cli.interrupts import cancelling
+from load.cli.progress import progress_line
+from load.cli.writing import check_output, write
+from load.config.printing import to_file
+from load.config.resolving import Resolved
+from load.errors import ConfigError, LoadError
+from load.gates.baseline import read_baseline
+from load.gates.comparing import parse_max_regression
+from load.gates.exits import exit_code
+from load.gates.gated import Gates, run_gated
+from load.gates.thresholds import parse_threshold
+from load.jobs import Job
+from load.recording.machine import this_machine
+from load.report.formats import render
+from load.report.model import Report
+from load.runs import Telling, prepare, read_input, run, telling_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the flags ask for beside ghz's options; None and empty: nothing."""
+
+    processes: int | None
+    thresholds: Sequence[str]
+    against: str | None
+    runs: int | None
+    baseline: str | None
+    max_regression: str | None
+    calibrate: bool
+
+
+def execute(resolved: Resolved, asked: Asked) -> int:
+    """Run what was asked for, write its report, and return the exit code.
+
+    Raises:
+        LoadError: It could not be run.
+        KeyboardInterrupt: It was ended at once.
+    """
+    config = resolved.config
+    gates = _gates(asked)
+    check_output(config.output)
+    with debug_log(config.debug) as log:
+        try:
+            return _execute(resolved, asked, gates, log)
+        except LoadError as error:
+            log.write("The run failed", level="error", error=str(error))
+            raise
+
+
+def _execute(resolved: Resolved, asked: Asked, gates: Gates, log: DebugLog) -> int:
+    config = resolved.config
+    log.write("Start run", config=to_file(config))
+    for warning in resolved.warnings:
+        log.write(warning, level="warn")
+    given = read_input(config, sys.stdin.buffer)
+    job = prepare(config, given, processes=asked.processes or 0)
+    telling = telling_of(config, given, resolved.warnings)
+    gates.check(job, machine=this_machine().id, options=telling.options)
+    log.write("Prepared", call=job.calls[0].method.full_name, processes=job.processes)
+    report = _run(job, telling, gates)
+    log.write(
+        "Run finished",
+        endReason=report.end_reason,
+        count=report.count,
+        statuses=report.status_code_distribution,
+        errors=report.error_distribution,
+    )
+    _tell_warnings(report, told=resolved.warnings, log=log)
+    log.write("Writing the report", path=config.output or "stdout")
+    write(render(report, config.format), config.output)
+    return exit_code(report.patron.gates) if report.patron else 0
+
+
+def _gates(asked: Asked) -> Gates:
+    """Return the gates; a file that they name is read.
+
+    Raises:
+        LoadError: They are not ones, or do not go together.
+    """
+    if asked.runs and not asked.against:
+        raise ConfigError("runs: goes with against")
+    if asked.max_regression and not (asked.against or asked.baseline):
+        raise ConfigError("max-regression: goes with against or baseline")
+    return Gates(
+        thresholds=[parse_threshold(text) for text in asked.thresholds],
+        against=asked.against or "",
+        runs=asked.runs,
+        baseline=read_baseline(Path(asked.baseline)) if asked.baseline else None,
+        max_regression=parse_max_regression(asked.max_regression) if asked.max_regression else None,
+        calibrate=asked.calibrate,
+    )
+
+
+def _run(job: Job, telling: Telling, gates: Gates) -> Report:
+    with cancelling(_say) as cancel:
+
+        def run_once(job: Job) -> Report:
+            with progress_line() as on_progress:
+                return run(job, telling, cancel=cancel, on_progress=on_progress)
+
+        return run_gated(job, gates, run_once, say=_say)
+
+
+def _tell_warnings(report: Report, *, told: Sequence[str], log: DebugLog) -> None:
+    """Tell the warnings of a report that have not been told."""
+    for warning in report.patron.warnings if report.patron else ():
+        if warning not in told:
+            _say(f"Warning: {warning}")
+            log.write(warning, level="warn")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

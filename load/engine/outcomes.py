@@ -1,0 +1,40 @@
+"""How a call ended, in the words of Go's gRPC."""
+
+from typing import Final, NamedTuple
+
+from grpc.aio import AioRpcError
+
+from load.records import STATUSES
+
+
+class Outcome(NamedTuple):
+    """How a call ended."""
+
+    status: int
+    """The number of the status code."""
+    error: str
+    """As Go tells an error; empty: none."""
+
+
+def _outcome(status: str, details: str) -> Outcome:
+    return Outcome(STATUSES.index(status), f"rpc error: code = {status} desc = {details}")
+
+
+OK: Final = Outcome(0, "")
+CANCELLED: Final = _outcome("Canceled", "context canceled")
+"""The client ended a stream of the server's."""
+CUT_OFF: Final = _outcome(
+    "Unavailable", "error reading from server: use of closed network connection"
+)
+"""The run was over. Go adds the addresses, which makes each connection an error of its own."""
+_LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
+_LATE_HERE: Final = "Deadline Exceeded"
+
+
+def outcome_of(error: AioRpcError) -> Outcome:
+    """Return how a call ended that failed."""
+    status, _ = error.code().value
+    details = error.details() or ""
+    if status == _LATE.status and details == _LATE_HERE:
+        return _LATE
+    return _outcome(STATUSES[status], details)

@@ -1,0 +1,218 @@
+"""A run beside a stored report of the same machine: one against one, for where only one server is.
+
+The machine may be shared, and faster on one day than on another. So figures are taken relative to
+what a bare echo reached just before each of the runs: calls per second for one call of the echo,
+latencies in calls of the echo. Where calls are begun by a schedule, their number per second is the
+schedule's, on every day, and is compared as it is.
+
+The time that a call waits, for a timer or a disk, is the same on a fast day. On a day that is
+faster than that of the baseline such a call looks worse relative to the echo, and is not: a figure
+that is worse only relatively is inconclusive, for either may be true.
+
+What is compared is one run with one run, whose noise nobody knows: no test can tell it from a
+regression. So the default of what is allowed is MAX_REGRESSION, far more than between two servers
+that are live.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from scipy.stats import fisher_exact
+
+from load.errors import ReportError
+from load.gates.comparing import (
+    ERROR_RATE,
+    LEAST_ERRORS,
+    MEASURES,
+    RATIOS,
+    Measure,
+    Measured,
+    difference,
+    measured,
+    result,
+    verdict_of_chance,
+)
+from load.gates.figures import Figures, of_report
+from load.report import wording
+from load.report.model import GateResult, Report
+from load.report.reading import read_report
+
+MAX_REGRESSION: Final = 0.25
+_LEVEL: Final = 0.01
+_UNIMPORTANT: Final = frozenset(
+    {
+        "host",
+        "authority",
+        "proto",
+        "protoset",
+        "import-paths",
+        "cacert",
+        "cert",
+        "key",
+        "cname",
+        "skipTLS",
+        "metadata",
+        "timeout",
+        "dial-timeout",
+        "keepalive",
+        "name",
+    }
+)
+"""Options that say where the server is and who calls it, and not what it has to do."""
+
+_MAKE_ONE: Final = "--calibrate -O json -o FILE"
+_HOW: Final = f"{_MAKE_ONE} makes one that serves"
+_LENGTH: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A stored report that runs are compared with."""
+
+    name: str
+    machine: str
+    """The id of the machine it is from."""
+    calibration: float
+    options: Mapping[str, Any]
+    calls: Sequence[str]
+    """The full names of its calls."""
+    figures: Figures
+    measured: Measured
+
+    def check(self, *, machine: str, options: Mapping[str, Any], calls: Sequence[str]) -> None:
+        """Check that a run can be compared, which is known before it.
+
+        Args:
+            machine: The id of this machine.
+            options: Those that the report of the run will have.
+            calls: The full names of its calls.
+
+        Raises:
+            ReportError: It is from another machine, or of a run that had something else to do.
+        """
+        if machine != self.machine:
+            raise ReportError(
+                f"baseline {self.name}: it is from another machine, with which figures of this one "
+                f"cannot be compared; {_MAKE_ONE} makes one here"
+            )
+        unlike = list(_unlike(self.options, options))
+        if sorted(self.calls) != sorted(calls):
+            unlike.insert(0, _unlike_text("calls", ", ".join(self.calls), ", ".join(calls)))
+        if unlike:
+            raise ReportError(
+                f"baseline {self.name}: that run had something else to do: {'; '.join(unlike)}"
+            )
+
+    def judge(self, report: Report, max_regression: float = MAX_REGRESSION) -> Sequence[GateResult]:
+        """Return, for each figure, whether a run is worse than the baseline.
+
+        Args:
+            report: That of a run which `check` let pass, with its calibration.
+            max_regression: By which part of the baseline's a figure may be worse.
+
+        Raises:
+            ReportError: The report has no calibration.
+        """
+        if report.patron is None or report.patron.calibration is None:
+            raise ReportError("without a calibration, a run cannot be compared with a baseline")
+        figures = of_report(report)
+        now = measured(figures)
+        if now is None or report.end_reason == "cancel":
+            gap = "no call ended as OK" if now is None else "it was ended early"
+            return [
+                result(measure, self.name, "inconclusive", "nothing to compare", gap)
+                for measure in MEASURES
+            ]
+        speed = report.patron.calibration / self.calibration
+        return [
+            *(
+                self._ratio(measure, now, max_regression, 1 if _is_set(measure, report) else speed)
+                for measure in RATIOS
+            ),
+            self._errors(figures, now),
+        ]
+
+    def _ratio(self, measure: Measure, now: Measured, allowed: float, speed: float) -> GateResult:
+        ratio = now[measure.name] / self.measured[measure.name]
+        relative = measure.worsening(ratio * speed if measure.more_is_worse else ratio / speed)
+        measured_ = measure.worsening(ratio)
+        gap = difference(measure, relative, allowed)
+        if speed != 1:
+            gap += (
+                f", relative to an echo {wording.number(speed)} times as fast as then; "
+                f"as measured, {difference(measure, measured_)}"
+            )
+        outcome = "pass"
+        if relative > allowed:
+            outcome = "fail" if measured_ > allowed else "inconclusive"
+        return self._result(measure, outcome, now, gap)
+
+    def _errors(self, figures: Figures, now: Measured) -> GateResult:
+        more = now[ERROR_RATE.name] - self.measured[ERROR_RATE.name]
+        gap = difference(ERROR_RATE, more, LEAST_ERRORS)
+        outcome = "pass"
+        if more > LEAST_ERRORS:
+            table = [[x.errors, x.count - x.errors] for x in (figures, self.figures)]
+            chance = float(fisher_exact(table, alternative="greater").pvalue)
+            outcome = "fail" if chance <= _LEVEL else "pass"
+            gap += verdict_of_chance(chance, _LEVEL)
+        return self._result(ERROR_RATE, outcome, now, gap)
+
+    def _result(self, measure: Measure, outcome: str, now: Measured, gap: str) -> GateResult:
+        figure = (
+            f"{measure.say(now[measure.name])}, then {measure.say(self.measured[measure.name])}"
+        )
+        return result(measure, self.name, outcome, figure, gap)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Return a stored report as a baseline.
+
+    Raises:
+        ReportError: It is no report, ghz's, without a calibration, or of a run that was cut short
+            or in which no call was OK; the text tells how to make one.
+    """
+    report = read_report(path)
+    extra = report.patron
+    figures = of_report(report)
+    values = measured(figures)
+    if extra is None:
+        raise ReportError(f"baseline {path}: ghz wrote it, without a calibration; {_HOW}")
+    if extra.calibration is None:
+        raise ReportError(f"baseline {path}: it has no calibration; {_HOW}")
+    if values is None:
+        raise ReportError(f"baseline {path}: no call of it ended as OK; {_HOW}")
+    if report.end_reason == "cancel":
+        raise ReportError(f"baseline {path}: that run was ended early; {_HOW}")
+    return Baseline(
+        name=path.name,
+        machine=extra.machine.id,
+        calibration=extra.calibration,
+        options=report.options,
+        calls=[call.call for call in extra.calls],
+        figures=figures,
+        measured=values,
+    )
+
+
+def _is_set(measure: Measure, report: Report) -> bool:
+    """Return whether a schedule says what a figure is."""
+    return measure.name == "rps" and report.patron is not None and report.patron.scheduled
+
+
+def _unlike(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    # What is in memory becomes what is in a file: tuples are lists there.
+    here = msgspec.json.decode(msgspec.json.encode(here))
+    for key in sorted((there.keys() | here.keys()) - _UNIMPORTANT):
+        if there.get(key) != here.get(key):
+            yield _unlike_text(key, there.get(key), here.get(key))
+
+
+def _unlike_text(key: str, there: object, here: object) -> str:
+    def text(value: object) -> str:
+        return "none" if value is None else wording.shortened(str(value), _LENGTH)
+
+    return f"{key} {text(there)} there, {text(here)} here"

@@ -1,0 +1,87 @@
+"""A run with its gates: from what was asked for to a report that says what became of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from load.gates import against, baseline, exits
+from load.gates.baseline import Baseline
+from load.gates.calibration import calibrate
+from load.gates.thresholds import Threshold
+from load.jobs import Job
+from load.report import wording
+from load.report.model import GateResult, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What is asked of a run."""
+
+    thresholds: Sequence[Threshold] = ()
+    against: str = ""
+    """Another server; empty: none."""
+    baseline: Baseline | None = None
+    max_regression: float | None = None
+    """None: what each of the comparisons allows by itself."""
+    calibrate: bool = False
+    """Whether this machine is measured before; with a baseline it always is."""
+
+    def check(self, job: Job, *, machine: str, options: Mapping[str, Any]) -> None:
+        """Check, before a run, that it can be judged.
+
+        Args:
+            job: What will be run.
+            machine: The id of this machine.
+            options: Those that the report will have.
+
+        Raises:
+            ConfigError: A threshold names a call that the job doesn't have.
+            ReportError: The baseline is of something else.
+        """
+        calls = [call.method.full_name for call in job.calls]
+        for threshold in self.thresholds:
+            threshold.check(calls)
+        if self.baseline:
+            self.baseline.check(machine=machine, options=options, calls=calls)
+
+
+def run_gated(
+    job: Job, gates: Gates, run: Callable[[Job], Report], *, say: Callable[[str], None]
+) -> Report:
+    """Return the report of a run, with the outcome of every gate in it.
+
+    With another server, it is the last report of those of the one that is judged. The exit code is
+    that of `exits.exit_code` for the gates in the report.
+
+    Args:
+        job: What is run.
+        gates: What is asked of it; `check` has let them pass.
+        run: Does a job.
+        say: Is told what is going on, and then of each gate, in a line.
+
+    Raises:
+        LoadError: There is nothing to judge: a server can't be reached, or stopped answering.
+        KeyboardInterrupt: It was interrupted before there was a report.
+    """
+    calibration = None
+    if gates.calibrate or gates.baseline:
+        calibration = calibrate()
+        say(f"calibration: {wording.number(round(calibration))} calls/s of a bare echo")
+    results: list[GateResult] = []
+    if gates.against:
+        allowed = gates.max_regression or against.MAX_REGRESSION
+        comparison = against.compare(job, gates.against, run, max_regression=allowed, say=say)
+        report = comparison.report
+        results += comparison.results
+    else:
+        report = run(job)
+    report = exits.keep(report, calibration=calibration)
+    if gates.baseline:
+        allowed = gates.max_regression or baseline.MAX_REGRESSION
+        results += gates.baseline.judge(report, allowed)
+    results = [*(threshold.judge(report) for threshold in gates.thresholds), *results]
+    warnings = [threshold.warning(report) for threshold in gates.thresholds]
+    report = exits.keep(report, results=results, warnings=list(filter(None, warnings)))
+    for line in exits.lines(results):
+        say(line)
+    return report

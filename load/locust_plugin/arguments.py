@@ -1,7 +1,6 @@
 """What the plugin adds to the command line of locust."""
 
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable
 from pathlib import Path
 
 from load.errors import ConfigError

@@ -1,17 +1,20 @@
 """Calls that are measured, and told of once however they end."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import grpc
 from gevent.event import AsyncResult
 
-from load.calls import Kind
+from load.calls import Kind, Metadata
 from load.locust_plugin.errors import CallFailed
 from load.locust_plugin.metering import Account
 
-Sized = tuple[Any, int]
+Message: TypeAlias = Any
+"""Of a type that only stubs know; bytes without serializers."""
+Sized: TypeAlias = tuple[Message, int]
 """A message that came, and how many bytes it had."""
 
 
@@ -22,7 +25,7 @@ class Ongoing:
     account: Account
     call: Any
 
-    def end(self) -> Any:
+    def end(self) -> Message:
         """Tell how it has ended, and return the answer of a call that has one.
 
         Raises:
@@ -37,9 +40,10 @@ class Ongoing:
         self.account.succeed(response)
         return response
 
-    def fail(self, error: Any) -> CallFailed:
-        """Tell that it failed, and return how: `error` has a code and details."""
-        failed = CallFailed(error.code(), error.details() or "", error.trailing_metadata() or ())
+    def fail(self, error: grpc.RpcError) -> CallFailed:
+        """Tell that it failed, and return how."""
+        trailing = tuple((each.key, each.value) for each in error.trailing_metadata() or ())
+        failed = CallFailed(error.code(), error.details() or "", trailing)
         self.account.fail(failed)
         return failed
 
@@ -58,10 +62,8 @@ class Ongoing:
             self._end_quietly()
 
     def _end_quietly(self) -> None:
-        try:
+        with suppress(CallFailed):
             self.end()
-        except CallFailed:
-            pass  # It was told of.
 
 
 class Calls:
@@ -93,11 +95,11 @@ class Starter:
     """gRPC's, by which nobody waits."""
     account: Callable[[], Account]
     """Opens an account, from which on time counts."""
-    options: Callable[[dict[str, Any]], dict[str, Any]]
+    options: Callable[[dict[str, object]], dict[str, object]]
     """Adds what calls have unless they say otherwise."""
     calls: Calls
 
-    def begin(self, request: Any, options: dict[str, Any]) -> Ongoing:
+    def begin(self, request: Message, options: dict[str, object]) -> Ongoing:
         """Make a call.
 
         Raises:
@@ -119,7 +121,7 @@ class Starter:
         return ongoing
 
 
-def _counted(account: Account, messages: Iterable[Any]) -> Iterator[Any]:
+def _counted(account: Account, messages: Iterable[Message]) -> Iterator[Message]:
     for message in messages:
         account.messages_sent += 1
         yield message
@@ -131,7 +133,7 @@ class OneAnswer:
     def __init__(self, starter: Starter) -> None:
         self._starter = starter
 
-    def __call__(self, request: Any, **options: Any) -> Any:
+    def __call__(self, request: Message, **options: object) -> Message:
         """Return the answer.
 
         Args:
@@ -143,7 +145,7 @@ class OneAnswer:
         """
         return self.with_call(request, **options)[0]
 
-    def with_call(self, request: Any, **options: Any) -> tuple[Any, grpc.Call]:
+    def with_call(self, request: Message, **options: object) -> tuple[Message, grpc.Call]:
         """Return the answer, and the call with its metadata.
 
         Raises:
@@ -174,7 +176,7 @@ class ManyAnswers:
     def __init__(self, starter: Starter) -> None:
         self._starter = starter
 
-    def __call__(self, request: Any, **options: Any) -> "MeasuredStream":
+    def __call__(self, request: Message, **options: object) -> "MeasuredStream":
         """Return the stream of answers.
 
         Args:
@@ -202,7 +204,7 @@ class MeasuredStream:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Message:
         try:
             message, length = next(self._ongoing.call)
         except StopIteration:
@@ -227,13 +229,15 @@ class MeasuredStream:
     def __del__(self) -> None:
         self.cancel()
 
-    def initial_metadata(self) -> Any:
+    def initial_metadata(self) -> Metadata:
         """Return what the server sent before its first answer; waits for it."""
-        return self._ongoing.call.initial_metadata()
+        metadata: Metadata = self._ongoing.call.initial_metadata()
+        return metadata
 
-    def trailing_metadata(self) -> Any:
+    def trailing_metadata(self) -> Metadata:
         """Return what the server sent in the end; waits for it."""
-        return self._ongoing.call.trailing_metadata()
+        metadata: Metadata = self._ongoing.call.trailing_metadata()
+        return metadata
 
     def code(self) -> grpc.StatusCode:
         """Return the status code; waits for it."""

@@ -26,8 +26,8 @@ class Defaults:
     """Sent with each call, before its own."""
 
 
-class MeasuredChannel(grpc.Channel):
-    """The calls of one user, on a channel that others may use too.
+class MeasuredChannel:
+    """The calls of one user, on a channel that others may use too: as much of one as stubs need.
 
     Methods are named as gRPC or ghz names them. Without serializers, messages are bytes.
     """
@@ -43,7 +43,7 @@ class MeasuredChannel(grpc.Channel):
         method: str,
         request_serializer: _Serializer = None,
         response_deserializer: _Deserializer = None,
-        **options: Any,
+        **options: object,
     ) -> OneAnswer:
         """Return a method that takes a message and returns one."""
         codec = (request_serializer, response_deserializer)
@@ -56,7 +56,7 @@ class MeasuredChannel(grpc.Channel):
         method: str,
         request_serializer: _Serializer = None,
         response_deserializer: _Deserializer = None,
-        **options: Any,
+        **options: object,
     ) -> OneAnswer:
         """Return a method that takes any number of messages and returns one."""
         codec = (request_serializer, response_deserializer)
@@ -68,7 +68,7 @@ class MeasuredChannel(grpc.Channel):
         method: str,
         request_serializer: _Serializer = None,
         response_deserializer: _Deserializer = None,
-        **options: Any,
+        **options: object,
     ) -> ManyAnswers:
         """Return a method that takes a message and returns a stream."""
         codec = (request_serializer, response_deserializer)
@@ -80,20 +80,12 @@ class MeasuredChannel(grpc.Channel):
         method: str,
         request_serializer: _Serializer = None,
         response_deserializer: _Deserializer = None,
-        **options: Any,
+        **options: object,
     ) -> ManyAnswers:
         """Return a method that takes any number of messages and returns a stream."""
         codec = (request_serializer, response_deserializer)
         call = self._inner(self._channel.stream_stream, method, codec, options)
         return ManyAnswers(self._starter(Kind.BIDI_STREAM, method, call))
-
-    def subscribe(self, *arguments: Any, **options: Any) -> None:
-        """Tell of changes of the connection."""
-        self._channel.subscribe(*arguments, **options)
-
-    def unsubscribe(self, *arguments: Any) -> None:
-        """Stop telling of them."""
-        self._channel.unsubscribe(*arguments)
 
     def close(self) -> None:
         """Cut off the calls that have not ended. The channel beneath belongs to others too."""
@@ -104,7 +96,7 @@ class MeasuredChannel(grpc.Channel):
         make: Callable[..., Any],
         method: str,
         codec: tuple[_Serializer, _Deserializer],
-        options: dict[str, Any],
+        options: dict[str, object],
     ) -> Any:  # noqa: ANN401 - the four kinds have no type in common.
         service, name = _parsed(method)
         serializer, deserializer = codec
@@ -120,8 +112,8 @@ class MeasuredChannel(grpc.Channel):
             calls=self._calls,
         )
 
-    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        own: Metadata = options.get("metadata") or ()
+    def _options(self, options: dict[str, object]) -> dict[str, object]:
+        own: Any = options.get("metadata") or ()
         return {
             "timeout": self._defaults.timeout,
             **options,

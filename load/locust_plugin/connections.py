@@ -65,7 +65,8 @@ class Connections:
         try:
             ready.result(timeout=seconds)
         except grpc.FutureTimeoutError:
-            _logger.error("%s could not be connected to within %g s", self._target.host, seconds)
+            told = "%s cannot be reached, tried for %g s; calls go on failing until it can"
+            _logger.error(told, self._target.host, seconds)  # noqa: TRY400 - a traceback tells less.
         finally:
             ready.cancel()
             connection.tried.set()

@@ -3,26 +3,28 @@
 import grpc
 from locust.exception import RescheduleTask
 
+from load.calls import Metadata
+from load.engine.outcomes import outcome_of
 from load.records import STATUSES
 
 
 class CallFailed(grpc.RpcError, RescheduleTask):
-    """A call that did not end as OK; it has been counted as failed.
+    """A call that did not end as OK; it has been counted. Its text is what ghz would report.
 
-    It can be caught as an `grpc.RpcError`. If it isn't, the task ends as if it returned: locust
-    writes no traceback, and goes on with the next task after the wait time.
+    It can be caught as a `grpc.RpcError`. If nobody does, the task ends as if it had returned:
+    locust writes no traceback, and goes on with the next task after the wait time.
     """
 
     def __init__(
-        self,
-        code: grpc.StatusCode,
-        details: str,
-        trailing_metadata: tuple[tuple[str, str | bytes], ...] = (),
+        self, code: grpc.StatusCode, details: str, trailing_metadata: Metadata = ()
     ) -> None:
-        super().__init__(f"rpc error: code = {status_of(code)} desc = {details}")
         self._code = code
         self._details = details
         self._trailing_metadata = trailing_metadata
+        outcome = outcome_of(self)
+        super().__init__(outcome.error)
+        self.status = STATUSES[outcome.status]
+        """The name that Go has for the code, such as `DeadlineExceeded`."""
 
     def code(self) -> grpc.StatusCode:
         """Return the status code."""
@@ -32,16 +34,10 @@ class CallFailed(grpc.RpcError, RescheduleTask):
         """Return what the server, or gRPC, says about it."""
         return self._details
 
-    def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+    def trailing_metadata(self) -> Metadata:  # type: ignore[override]  # Of the stubs, a private type.
         """Return what the server sent in the end."""
         return self._trailing_metadata
 
     def __repr__(self) -> str:
-        # Locust tells failures apart, and shows them, by this.
+        # By this locust tells failures apart, and shows them.
         return str(self)
-
-
-def status_of(code: grpc.StatusCode) -> str:
-    """Return the name that Go has for a code, such as `DeadlineExceeded`."""
-    number: int = code.value[0]
-    return STATUSES[number]

@@ -10,7 +10,7 @@ from gevent import GreenletExit
 from locust.exception import StopUser
 
 from load.calls import Kind
-from load.locust_plugin.errors import CallFailed, status_of
+from load.locust_plugin.errors import CallFailed
 
 _MILLISECONDS: Final = 1000
 
@@ -73,16 +73,16 @@ class Account:
 
     def fail(self, error: CallFailed) -> None:
         """Tell that it failed."""
-        self._tell(status_of(error.code()), None, error)
+        self._tell(error.status, None, error)
 
     def cut_off(self, why: BaseException) -> None:
         """Tell that it was given up: its user was stopped, or had a time-out of its own."""
-        stopped = isinstance(why, (GreenletExit, StopUser))
-        if stopped and not self.meter.count_cut_off:
+        if not isinstance(why, (GreenletExit, StopUser)):
+            self.fail(CallFailed(grpc.StatusCode.CANCELLED, "context canceled"))
+        elif self.meter.count_cut_off:
+            self.fail(CallFailed(grpc.StatusCode.UNAVAILABLE, "the user was stopped"))
+        else:
             self._told = True
-            return
-        reason = "the user was stopped" if stopped else f"given up by the user: {why!r}"
-        self.fail(CallFailed(grpc.StatusCode.CANCELLED, reason))
 
     def _tell(self, status: str, response: object, exception: CallFailed | None) -> None:
         if self._told:

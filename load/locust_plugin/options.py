@@ -12,7 +12,7 @@ from load.errors import ConfigError
 _BY_FIELD: Final = {option.field: option for option in OPTIONS}
 
 
-def config_of(owner: type, fields: Iterable[str], *, path: str) -> Config:
+def config_of(owner: type, fields: Iterable[str], *, path: str, host: str | None = None) -> Config:
     """Return the options that a class has as attributes, over those of a configuration.
 
     Args:
@@ -20,11 +20,12 @@ def config_of(owner: type, fields: Iterable[str], *, path: str) -> Config:
         fields: The names of its attributes, which are those of `Config`. Each has what a
             configuration of ghz in a file would have.
         path: Of the configuration; empty: there is none.
+        host: The server, if it isn't that of the configuration.
 
     Raises:
         ConfigError: An option cannot be used; the text names it.
     """
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"host": host} if host else {}
     for field in fields:
         value = getattr(owner, field)
         if value is not None:

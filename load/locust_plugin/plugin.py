@@ -16,10 +16,12 @@ from locust.event import Events
 from locust.rpc.protocol import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
+from load.gates import exits
 from load.locust_plugin.arguments import add_arguments
-from load.locust_plugin.ending import Ending
+from load.locust_plugin.ending import lines, report_of, write
 from load.locust_plugin.rows import Part, Rows
 from load.locust_plugin.session import Session
+from load.report.model import Report
 
 _KEY: Final = "patron"
 """In the reports of workers."""
@@ -31,7 +33,6 @@ _PATIENCE: Final = 10
 """For how many seconds a worker that has stopped may take to tell of the rest."""
 _GLANCE: Final = 0.02
 _RUNNING: Final = ("spawning", "running")
-_logger = logging.getLogger(__name__)
 _console = logging.getLogger("locust.stats_logger")
 """By which locust prints its statistics."""
 
@@ -45,6 +46,8 @@ def install(events: Events) -> None:
     reporters: list[_Reporter] = []
 
     def init(environment: Environment, runner: Runner, **_: object) -> None:
+        # The time of gevent's loop stood still during all imports: --run-time would begin by then.
+        gevent.get_hub().loop.update_now()
         match runner:
             case WorkerRunner():
                 _Worker(environment, runner)
@@ -78,7 +81,7 @@ class _Reporter:
         self._most_users = 0
         self._interrupted = False
         self._warnings: list[str] = []
-        self._ending: Ending | None = None
+        self._reported: Report | None = None
         events = environment.events
         events.test_start.add_listener(self._begin)
         events.reset_stats.add_listener(self._begin)
@@ -108,13 +111,23 @@ class _Reporter:
                 self._environment.parsed_options, "run_time", None
             )
             reason = "timeout" if timed else "normal"
-        self._ending = Ending(self._environment, self._session, users=self._most_users)
-        self._ending.end(reason, self._warnings)
+        report = report_of(
+            self._environment,
+            self._session,
+            users=self._most_users,
+            reason=reason,
+            warnings=self._warnings,
+        )
+        if code := exits.exit_code(report.patron.gates if report.patron else ()):
+            self._environment.process_exit_code = code
+        if self._environment.parsed_options:
+            write(report, self._environment.parsed_options)
+        self._reported = report
 
     def show(self) -> None:
         """Print what the test came to, below locust's own tables."""
-        if self._ending:
-            for line in self._ending.lines():
+        if self._reported:
+            for line in lines(self._reported):
                 _console.info(line)
 
 
@@ -130,7 +143,7 @@ class _Single(_Reporter):
         super()._begin()
         self._rows = Rows()
 
-    def _request(self, **call: Any) -> None:
+    def _request(self, **call: Any) -> None:  # noqa: ANN401 - whatever was fired.
         self._rows.add(**call)
         if len(self._rows) >= _MANY:
             self._hand_on()
@@ -160,7 +173,7 @@ class _Master(_Reporter):
             self._add(client_id, data[_KEY])
 
     def _rest(self, msg: Message, **_: object) -> None:
-        self._add(msg.node_id, msg.data)
+        self._add(msg.node_id, msg.data[_KEY])
         self._asked.discard(msg.node_id)
 
     def _add(self, worker: str, part: bytes) -> None:
@@ -179,6 +192,7 @@ class _Master(_Reporter):
         if lost:
             self._warnings.append(f"The last calls of {len(lost)} workers are missing: {lost}")
 
+
 class _Worker:
     """Makes calls, and tells the master of them."""
 
@@ -195,7 +209,7 @@ class _Worker:
     def _begin(self, **_: object) -> None:
         self._rows = Rows()
 
-    def _request(self, **call: Any) -> None:
+    def _request(self, **call: Any) -> None:  # noqa: ANN401 - whatever was fired.
         self._rows.add(**call)
 
     def _report(self, data: dict[str, Any], **_: object) -> None:
@@ -204,7 +218,7 @@ class _Worker:
 
     def _stop(self, **_: object) -> None:
         self._runner.stop()
-        self._runner.send_message(_TELL, msgspec.msgpack.encode(self._rows.take()))
+        self._runner.send_message(_TELL, {_KEY: msgspec.msgpack.encode(self._rows.take())})
 
     def _quitting(self, **_: object) -> None:
         # Whoever interrupts a worker gets no other report of its last calls.

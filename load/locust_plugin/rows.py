@@ -42,7 +42,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         numbers = array("q", zlib.decompress(self.columns))
         size = len(numbers) // len(_COLUMNS)
         columns = (numbers[size * index : size * (index + 1)] for index in range(len(_COLUMNS)))
-        return Chunk(*columns, new_errors=list(self.errors))
+        ended, service, response, call, status, error = columns
+        return Chunk(ended, service, response, call, status, error, list(self.errors))
 
 
 class Rows:

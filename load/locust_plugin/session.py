@@ -75,9 +75,10 @@ class Session:
         chunk = part.chunk()
         indexes = np.array([self._index(name) for name in part.names])
         chunk.call = array("q", indexes[np.array(chunk.call)].tobytes())
-        begun = np.array(chunk.ended) - np.array(chunk.service)
-        self._began = min(int(begun.min()), self._began or int(begun.min()))
-        self._ended = max(max(chunk.ended), self._ended)
+        ended = np.array(chunk.ended)
+        began = int((ended - np.array(chunk.service)).min())
+        self._began = began if self._began is None else min(began, self._began)
+        self._ended = max(int(ended.max()), self._ended)
         # Each part has texts of its own, as if it came from another process.
         self._recording.add(Told(next(self._parts), chunk))
 
@@ -90,9 +91,7 @@ class Session:
             self._recording.extend(self._job)
         return self._indexes[name]
 
-    def report(
-        self, options: Mapping[str, Any], *, reason: str, warnings: Sequence[str]
-    ) -> Report:
+    def report(self, options: Mapping[str, Any], *, reason: str, warnings: Sequence[str]) -> Report:
         """Return the report of the test, which is over.
 
         Args:

@@ -1,11 +1,10 @@
 """A user of locust that makes calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
 
-import grpc
 from locust import User
 from locust.env import Environment
 from locust.exception import StopTest
@@ -25,7 +24,7 @@ from load.locust_plugin.pacing import take_meant
 from load.targets.connecting import target_of
 
 _OPTIONS: Final = (
-    *("host", "insecure", "cacert", "cert", "key", "cname", "skip_tls", "authority"),
+    *("insecure", "cacert", "cert", "key", "cname", "skip_tls", "authority"),
     *("connections", "connect_timeout", "keepalive", "lb_strategy", "enable_compression"),
     *("max_recv_message_size", "max_send_message_size", "metadata", "timeout", "duration_stop"),
 )
@@ -46,11 +45,11 @@ class GrpcUser(User):
 
     abstract = True
 
-    stub_class: ClassVar[Callable[[grpc.Channel], Any] | None] = None
+    stub_class: ClassVar[type[Any] | None] = None
     """What `grpcio-tools` has generated; None: there is only the channel."""
     config: ClassVar[str] = ""
     own_connection: ClassVar[bool] = False
-    """Whether each user has a connection of its own; else those of a process share `connections`."""
+    """Whether each user has a connection; else those of a process share `connections` of them."""
 
     insecure: ClassVar[bool | None] = None
     cacert: ClassVar[str | None] = None
@@ -74,6 +73,7 @@ class GrpcUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         try:
+            # The host can be another one in the next test.
             prepared = _prepared(type(self), self.host)
             self._connections = prepared.connections
             self._connection = self._connections.lease()
@@ -94,7 +94,7 @@ class GrpcUser(User):
         """Live: connect, do tasks until stopped, and end all calls."""
         try:
             self._connection.tried.wait()
-            super().run()
+            super().run()  # type: ignore[no-untyped-call]
         finally:
             self.channel.close()
             self._connections.release(self._connection)
@@ -111,12 +111,12 @@ class _Prepared:
 
 @cache
 def _prepared(user_class: type[GrpcUser], host: str | None) -> _Prepared:
-    """Return what is common to users with this host, which can be another one in the next test.
+    """Return what is common to users of a class with a host.
 
     Raises:
         LoadError: An option cannot be used; the text names it.
     """
-    config = config_of(user_class, _OPTIONS, path=user_class.config)
+    config = config_of(user_class, _OPTIONS, path=user_class.config, host=host)
     if config.duration_stop == Stop.WAIT.value:
         raise ConfigError(_STOP_TIMEOUT)
     return _Prepared(

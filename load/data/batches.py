@@ -79,7 +79,7 @@ class _Renderer:
 
     def whole(self, value: object, *, otherwise: DataError) -> Maker:
         """Return what makes the messages of JSON that is one template; else raise that error."""
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False, default=str)
         try:
             return FromText(text, self._type, functions=self._functions)
         except DataError:

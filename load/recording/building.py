@@ -122,8 +122,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         told.append(f"The run could not go on: {outcome.failure}")
     if outcome.busy > _BUSY:
         told.append(
-            f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be its own, "
-            "and not those of the server."
+            f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be "
+            "its own, and not those of the server."
         )
     if outcome.dropped:
         told.append(

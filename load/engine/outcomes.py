@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from grpc.aio import AioRpcError
+from grpc import StatusCode
 
 from load.records import STATUSES
 
@@ -35,13 +35,13 @@ CUT_OFF: Final = _outcome(
 )
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
-_LATE_HERE: Final = "Deadline Exceeded"
+_LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
+"""The same in the words of gRPC's C core."""
 
 
-def outcome_of(error: AioRpcError) -> Outcome:
-    """Return how a call ended that failed, as far as the error tells."""
-    status, _ = error.code().value
-    details = error.details() or ""
-    if status == _LATE.status and details == _LATE_HERE:
+def outcome_of(code: StatusCode, details: str | None) -> Outcome:
+    """Return how a call ended that failed, as far as this tells."""
+    status, _ = code.value
+    if status == _LATE.status and details in _LATE_HERE:
         return _LATE
-    return _outcome(STATUSES[status], details)
+    return _outcome(STATUSES[status], details or "")

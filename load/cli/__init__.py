@@ -63,7 +63,7 @@ _GATES: Final = "Gates: what is not shown ends with exit code 99, a regression w
     heading=_GATES,
     type=click.IntRange(5),
     metavar="N",
-    help="How many runs of each, with --against; at least 5.",
+    help="How many runs of each, with --against.  [default: 5, which is the least]",
 )
 @click.option(
     "--baseline",

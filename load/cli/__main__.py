@@ -2,4 +2,6 @@
 
 from load.cli import main
 
-main(prog_name="patron-load")
+# The processes of a run import this module too.
+if __name__ == "__main__":
+    main(prog_name="patron-load")

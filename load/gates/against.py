@@ -14,8 +14,7 @@ of the 25 pairs of runs may be the other way round. How large a regression is fo
 much as these runs vary, is said with each figure.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -23,10 +22,8 @@ import numpy as np
 
 from load.errors import TargetError
 from load.gates.comparing import (
-    ERROR_RATE,
-    LEAST_ERRORS,
     MEASURES,
-    Measure,
+    RATIOS,
     Measured,
     difference,
     measured,
@@ -36,7 +33,6 @@ from load.gates.comparing import (
 from load.gates.figures import of_report
 from load.gates.significance import Runs, chance, detectable, holm, noise
 from load.jobs import Job
-from load.report import wording
 from load.report.model import GateResult, Report
 
 LEAST_RUNS: Final = 5
@@ -125,69 +121,41 @@ def decide(
         name: What the other is called.
         max_regression: By which part of the other's median a figure may be worse.
     """
-    pairs = [_Pair(measure, judged, other, max_regression) for measure in MEASURES]
-    p_values = holm([pair.p_value() for pair in pairs])
-    return [
-        result(
-            pair.measure,
-            name,
-            "fail" if pair.is_over and p_value <= _LEVEL else "pass",
-            pair.figure(),
-            pair.gap(p_value),
-        )
-        for pair, p_value in zip(pairs, p_values, strict=True)
-    ]
+    own, reference = _table(judged), _table(other)
+    signs = np.array([[measure.sign] for measure in MEASURES])
+    p_values = holm([float(p_value) for p_value in chance(signs * own, signs * reference)])
+    found = _found(own, reference, max_regression)
+    results = []
+    for index, measure in enumerate(MEASURES):
+        medians = float(np.median(own[index])), float(np.median(reference[index]))
+        worsening, limit = measure.worsening(*medians), measure.limit(max_regression)
+        gap = difference(measure, worsening, limit)
+        if worsening > limit:
+            gap += verdict_of_chance(p_values[index], _LEVEL)
+        if measure.name in found:
+            gap += f"; {measure.amount(found[measure.name])} is found 4 times in 5"
+        fails = worsening > limit and p_values[index] <= _LEVEL
+        figure = "{}, there {}".format(*map(measure.say, medians))
+        results.append(result(measure, name, "fail" if fails else "pass", figure, gap))
+    return results
 
 
-class _Pair:
-    """A figure of all runs of both servers."""
+def _table(runs: Sequence[Measured]) -> Runs:
+    """Return the measures of runs: a row for each measure."""
+    return np.array([[run[measure.name] for run in runs] for measure in MEASURES])
 
-    def __init__(
-        self,
-        measure: Measure,
-        judged: Sequence[Measured],
-        other: Sequence[Measured],
-        max_regression: float,
-    ) -> None:
-        self.measure = measure
-        self._judged: Runs = np.array([run[measure.name] for run in judged])
-        self._other: Runs = np.array([run[measure.name] for run in other])
-        self._medians = float(np.median(self._judged)), float(np.median(self._other))
-        self._allowed = LEAST_ERRORS if measure is ERROR_RATE else max_regression
-        self._worsening = (
-            self._medians[0] - self._medians[1]
-            if measure is ERROR_RATE
-            else measure.worsening(self._medians[0] / self._medians[1])
-        )
 
-    @property
-    def is_over(self) -> bool:
-        return self._worsening > self._allowed
-
-    def p_value(self) -> float:
-        judged, other = self._judged, self._other
-        return float(chance(judged, other) if self.measure.more_is_worse else chance(other, judged))
-
-    def figure(self) -> str:
-        return "{}, there {}".format(*map(self.measure.say, self._medians))
-
-    def gap(self, p_value: float) -> str:
-        said = difference(self.measure, self._worsening, self._allowed)
-        if self.is_over:
-            said += verdict_of_chance(p_value, _LEVEL)
-        if self.measure is ERROR_RATE:
-            return said
-        return f"{said}; {wording.number(100 * self._detectable())} % is found 4 times in 5"
-
-    def _detectable(self) -> float:
-        logarithm = detectable(
-            noise(self._judged, self._other),
-            len(self._judged),
-            abs(math.log(self.measure.ratio(self._allowed))),
-            _LEVEL / len(MEASURES),
-        )
-        sign = 1 if self.measure.more_is_worse else -1
-        return self.measure.worsening(math.exp(sign * logarithm))
+def _found(own: Runs, reference: Runs, max_regression: float) -> Mapping[str, float]:
+    """Return, by measure, which worsening is found 4 times in 5, as much as these runs vary."""
+    signs = np.array([measure.sign for measure in RATIOS])
+    logarithms = detectable(
+        noise(own[: len(RATIOS)], reference[: len(RATIOS)]),
+        np.abs(np.log1p(signs * max_regression)),
+        runs=own.shape[1],
+        level=_LEVEL / len(MEASURES),
+    )
+    worsenings = signs * np.expm1(signs * logarithms)
+    return {measure.name: float(x) for measure, x in zip(RATIOS, worsenings, strict=True)}
 
 
 def _run_all(
@@ -227,9 +195,10 @@ def _run(side: _Side, run: Callable[[Job], Report], which: str) -> Measured | No
         side.last = side.last or report
         return None
     side.last = report
-    statuses = report.status_code_distribution
-    figures = measured(of_report(report))
-    if figures is None or sum(statuses.get(status, 0) for status in _GONE) > report.count / 2:
+    statuses, seen = report.status_code_distribution, of_report(report)
+    gone = sum(statuses.get(status, 0) for status in _GONE) - seen.cut_off
+    figures = measured(seen)
+    if figures is None or gone > seen.completed / 2:
         ended = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items()))
         errors = report.error_distribution
         most = f"; most often: {max(errors, key=errors.__getitem__)}" if errors else ""

@@ -25,7 +25,6 @@ from scipy.stats import fisher_exact
 from load.errors import ReportError
 from load.gates.comparing import (
     ERROR_RATE,
-    LEAST_ERRORS,
     MEASURES,
     RATIOS,
     Measure,
@@ -127,35 +126,41 @@ class Baseline:
                 for measure in MEASURES
             ]
         speed = report.patron.calibration / self.calibration
+        is_set = report.patron.scheduled
         return [
             *(
-                self._ratio(measure, now, max_regression, 1 if _is_set(measure, report) else speed)
+                self._ratio(
+                    measure, now, max_regression, 1 if is_set and measure.name == "rps" else speed
+                )
                 for measure in RATIOS
             ),
             self._errors(figures, now),
         ]
 
-    def _ratio(self, measure: Measure, now: Measured, allowed: float, speed: float) -> GateResult:
-        ratio = now[measure.name] / self.measured[measure.name]
-        relative = measure.worsening(ratio * speed if measure.more_is_worse else ratio / speed)
-        measured_ = measure.worsening(ratio)
-        gap = difference(measure, relative, allowed)
+    def _ratio(
+        self, measure: Measure, now: Measured, max_regression: float, speed: float
+    ) -> GateResult:
+        figure, reference = now[measure.name], self.measured[measure.name]
+        relative = measure.worsening(figure * speed**measure.sign, reference)
+        as_measured = measure.worsening(figure, reference)
+        gap = difference(measure, relative, max_regression)
         if speed != 1:
             gap += (
                 f", relative to an echo {wording.number(speed)} times as fast as then; "
-                f"as measured, {difference(measure, measured_)}"
+                f"as measured, {difference(measure, as_measured)}"
             )
         outcome = "pass"
-        if relative > allowed:
-            outcome = "fail" if measured_ > allowed else "inconclusive"
+        if relative > max_regression:
+            outcome = "fail" if as_measured > max_regression else "inconclusive"
         return self._result(measure, outcome, now, gap)
 
     def _errors(self, figures: Figures, now: Measured) -> GateResult:
-        more = now[ERROR_RATE.name] - self.measured[ERROR_RATE.name]
-        gap = difference(ERROR_RATE, more, LEAST_ERRORS)
+        more = ERROR_RATE.worsening(now[ERROR_RATE.name], self.measured[ERROR_RATE.name])
+        limit = ERROR_RATE.limit(0)
+        gap = difference(ERROR_RATE, more, limit)
         outcome = "pass"
-        if more > LEAST_ERRORS:
-            table = [[x.errors, x.count - x.errors] for x in (figures, self.figures)]
+        if more > limit:
+            table = [[x.errors, x.completed - x.errors] for x in (figures, self.figures)]
             chance = float(fisher_exact(table, alternative="greater").pvalue)
             outcome = "fail" if chance <= _LEVEL else "pass"
             gap += verdict_of_chance(chance, _LEVEL)
@@ -196,11 +201,6 @@ def read_baseline(path: Path) -> Baseline:
         figures=figures,
         measured=values,
     )
-
-
-def _is_set(measure: Measure, report: Report) -> bool:
-    """Return whether a schedule says what a figure is."""
-    return measure.name == "rps" and report.patron is not None and report.patron.scheduled
 
 
 def _unlike(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

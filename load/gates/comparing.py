@@ -12,7 +12,7 @@ from load.gates.figures import Figures
 from load.report import wording
 from load.report.model import GateResult
 
-LEAST_ERRORS: Final = 0.001
+_LEAST_ERRORS: Final = 0.001
 """By how much the share of failed calls must have grown to count: a tenth of a per cent of all."""
 _SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 
@@ -28,18 +28,31 @@ class Measure:
     read: Callable[[Figures], float | None]
     """None: it cannot be told."""
     say: Callable[[float], str]
-    more_is_worse: bool = True
+    sign: int = 1
+    """1: more is worse; -1: less is."""
+    is_ratio: bool = True
+    """Whether it is compared by the ratio; else by the difference, as it may be 0."""
 
-    def worsening(self, ratio: float) -> float:
-        """Return how much worse a figure is that is so many times the reference; 0.05: 5 %.
+    def worsening(self, figure: float, reference: float) -> float:
+        """Return how much worse a figure is; less than 0: it is better.
 
-        Less than 0: it is better.
+        That is a part of the reference, or of what isn't a ratio the difference.
         """
-        return ratio - 1 if self.more_is_worse else 1 - ratio
+        change = figure / reference - 1 if self.is_ratio else figure - reference
+        return self.sign * change
 
-    def ratio(self, worsening: float) -> float:
-        """Return how many times the reference a figure is that is so much worse."""
-        return 1 + worsening if self.more_is_worse else 1 - worsening
+    def limit(self, max_regression: float) -> float:
+        """Return how much worse it may be, as `worsening` tells it.
+
+        Args:
+            max_regression: What is allowed for ratios.
+        """
+        return max_regression if self.is_ratio else _LEAST_ERRORS
+
+    def amount(self, worsening: float) -> str:
+        """Return a worsening as `1.2 %`, or `0.1 points`."""
+        # Not as a share of all: 120 % is possible, and 100 % nothing special.
+        return f"{wording.number(100 * worsening)} {'%' if self.is_ratio else 'points'}"
 
 
 def _percentile(percentage: int) -> Measure:
@@ -56,16 +69,16 @@ RATIOS: Final[Sequence[Measure]] = (
         "rps",
         lambda figures: figures.rps,
         lambda rate: f"{wording.number(rate)} calls/s",
-        more_is_worse=False,
+        sign=-1,
     ),
 )
-"""They are compared by their ratio."""
 ERROR_RATE: Final = Measure(
     "error_rate",
-    lambda figures: float(figures.error_rate) if figures.count else None,
+    lambda figures: None if figures.error_rate is None else float(figures.error_rate),
     wording.percent,
+    is_ratio=False,
 )
-"""Compared by the difference, as it may be 0. A server that fails quickly would look fast else."""
+"""A server that fails quickly would look fast without it."""
 MEASURES: Final[Sequence[Measure]] = (*RATIOS, ERROR_RATE)
 
 
@@ -89,25 +102,13 @@ def parse_max_regression(text: str) -> float:
     return value
 
 
-def difference(measure: Measure, worsening: float, allowed: float | None = None) -> str:
-    """Return how much worse a figure is, beside what is allowed.
-
-    Args:
-        measure: The figure.
-        worsening: A part of the reference, of the share of errors a part of all calls.
-        allowed: The same; None: it is not said.
-    """
+def difference(measure: Measure, worsening: float, limit: float | None = None) -> str:
+    """Return how much worse a figure is, beside what is allowed; None: that isn't said."""
     apart = "no difference"
     if not math.isclose(worsening, 0, abs_tol=1e-6):
-        apart = f"{_said(measure, abs(worsening))} {'worse' if worsening > 0 else 'better'}"
-    return apart if allowed is None else f"{apart}, {_said(measure, allowed)} allowed"
-
-
-def _said(measure: Measure, worsening: float) -> str:
-    if measure is ERROR_RATE:
-        return f"{wording.number(100 * worsening)} points"
-    # Not as a share of all: 120 % worse is possible, and 100 % nothing special.
-    return f"{wording.number(100 * worsening)} %"
+        direction = "worse" if worsening > 0 else "better"
+        apart = f"{measure.amount(abs(worsening))} {direction}"
+    return apart if limit is None else f"{apart}, {measure.amount(limit)} allowed"
 
 
 def verdict_of_chance(p_value: float, level: float) -> str:

@@ -21,17 +21,18 @@ _SURELY: Final = 8
 """So many standard deviations more than the least that counts are always found."""
 _STEPS: Final = 7
 
-Runs = NDArray[np.float64]
+Numbers = NDArray[np.float64]
+Runs = Numbers
 """A figure of each run; the last axis is that of the runs."""
 
 
-def chance(judged: Runs, other: Runs) -> NDArray[np.float64]:
+def chance(judged: Runs, other: Runs) -> Numbers:
     """Return the p value of the judged runs' being larger: how often equal servers differ as much.
 
     It is exact. Where runs tie, as shares of errors do, it is rather too large.
     """
     test = mannwhitneyu(judged, other, alternative="greater", method="exact", axis=-1)
-    p_values: NDArray[np.float64] = np.asarray(test.pvalue)
+    p_values: Numbers = np.asarray(test.pvalue)
     return p_values
 
 
@@ -50,32 +51,32 @@ def holm(p_values: Sequence[float]) -> Sequence[float]:
     return adjusted
 
 
-def noise(judged: Runs, other: Runs) -> float:
+def noise(judged: Runs, other: Runs) -> Numbers:
     """Return how far runs of the same server are apart: the standard deviation of logarithms."""
-    return float(np.sqrt((np.log(judged).var(ddof=1) + np.log(other).var(ddof=1)) / 2))
+    variances = [np.log(runs).var(axis=-1, ddof=1) for runs in (judged, other)]
+    deviations: Numbers = np.sqrt(np.mean(variances, axis=0))
+    return deviations
 
 
-def detectable(deviation: float, runs: int, least: float, level: float) -> float:
-    """Return the difference that is found 4 times in 5, as a logarithm of the ratio.
+def detectable(deviation: Numbers, least: Numbers, *, runs: int, level: float) -> Numbers:
+    """Return, of each figure, the difference that is found 4 times in 5.
 
-    It is simulated, with runs whose logarithms are normal.
+    It is the logarithm of the ratio, simulated with runs whose logarithms are normal.
 
     Args:
-        deviation: As `noise` returns it.
+        deviation: Of each figure, as `noise` returns it.
+        least: By how much its medians must differ to count, as a logarithm.
         runs: How many there are of each server.
-        least: By how much the medians must differ to count, as a logarithm.
         level: How small the p value must be.
     """
     random = np.random.default_rng(_SEED)
-    judged, other = deviation * random.standard_normal((2, _SIMULATED, runs))
+    judged, other = deviation[:, None, None] * random.standard_normal((2, 1, _SIMULATED, runs))
     apart = np.median(judged, axis=-1) - np.median(other, axis=-1)
-
-    def found(difference: float) -> bool:
-        seen = (apart + difference > least) & (chance(judged + difference, other) <= level)
-        return bool(seen.mean() >= _POWER)
-
     low, high = least, least + _SURELY * deviation
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) else (middle, high)
+        counts = apart + middle[:, None] > least[:, None]
+        found = counts & (chance(judged + middle[:, None, None], other) <= level)
+        enough = found.mean(axis=-1) >= _POWER
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high

@@ -80,6 +80,7 @@ def build_report(
                     rps=_rate(tally, outcome),
                     errors=tally.errors,
                     statuses=tally.statuses,
+                    cut_off=tally.cut_off,
                     service=tally.service.clock(),
                     response=tally.response.clock(),
                     trailers=tally.trailers,
@@ -90,6 +91,7 @@ def build_report(
             messages_sent=outcome.messages_sent,
             messages_received=outcome.messages_received,
             calibration=calibration,
+            failure=outcome.failure,
             warnings=[*warnings, *_warnings(outcome)],
         ),
     )
@@ -121,8 +123,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         told.append(f"The run could not go on: {outcome.failure}")
     if outcome.busy > _BUSY:
         told.append(
-            f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be its own, "
-            "and not those of the server."
+            f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be "
+            "its own, and not those of the server."
         )
     if outcome.dropped:
         told.append(

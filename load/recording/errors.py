@@ -1,13 +1,15 @@
 """The texts of errors: each is kept once."""
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
+from load.engine.outcomes import CUT_OFF
 from load.recording.columns import Numbers
 
+CUT_OFF_INDEX: Final = 0
+"""That of the calls in flight that the run itself ends."""
 MOST: Final = 10_000
 """How many different texts are kept: some servers never say the same twice."""
 _DESCRIPTION: Final = " desc = "
@@ -17,8 +19,8 @@ class ErrorTexts:
     """Gives every text an index, whichever process has told of it."""
 
     def __init__(self) -> None:
-        self._indexes: dict[str, int] = {}
-        self._of_process: defaultdict[int, list[int]] = defaultdict(list)
+        self._indexes: dict[str, int] = {CUT_OFF.error: CUT_OFF_INDEX}
+        self._of_process: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self.too_many = False
         """Whether there were more than are kept."""
 
@@ -27,16 +29,25 @@ class ErrorTexts:
         """The texts, by their index."""
         return list(self._indexes)
 
-    def learn(self, process: int, texts: Iterable[str]) -> None:
+    def learn(self, process: int, texts: Sequence[str]) -> None:
         """Take texts that a process uses from now on."""
-        self._of_process[process].extend(map(self._index, texts))
+        if texts:
+            self._of_process[process].extend(map(self._index, texts))
 
     def indexes(self, process: int, told: Numbers) -> Numbers:
         """Return the indexes of texts by those that a process has for them; -1 stays that."""
-        return np.array([*self._of_process[process], -1], dtype=np.int64)[told]
+        failed = told >= 0
+        if not failed.any():
+            return told
+        indexes = told.copy()
+        known = self._of_process[process]
+        # One by one: there can be many more texts than calls.
+        indexes[failed] = [known[index] for index in told[failed].tolist()]
+        return indexes
 
     def _index(self, text: str) -> int:
-        if text not in self._indexes and len(self._indexes) >= MOST:
+        # That of calls that were cut off is one more.
+        if text not in self._indexes and len(self._indexes) > MOST:
             self.too_many = True
-            text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}one of many more texts"
+            text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}any other"
         return self._indexes.setdefault(text, len(self._indexes))

@@ -62,6 +62,8 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     rps: float
     errors: int
     statuses: Mapping[str, int]
+    cut_off: int = 0
+    """How many of `errors` are calls in flight that the run ended itself."""
     service: Clock
     response: Clock
     trailers: Mapping[str, Mapping[str, int]] = msgspec.field(default_factory=dict)
@@ -128,6 +130,8 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     messages_received: int = 0
     calibration: float | None = None
     """Calls per second of a bare echo on this machine, just before the run."""
+    failure: str = ""
+    """What kept the run from going on, such as data that makes no message; empty: nothing."""
     warnings: Sequence[str] = ()
     gates: Sequence[GateResult] = ()
 

@@ -4,12 +4,13 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # gRPC would start threads of its own in every child between fork and exec, which may crash it.
 export GRPC_ENABLE_FORK_SUPPORT := 0
-.PHONY: help setup run unleash unleash-package demo test e2e-rollout faults bench simulate histories lint format generate lock clean
+.PHONY: help setup run unleash unleash-package ghz demo test e2e-rollout faults bench simulate histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 UNLEASH := build/unleash/.ready
+GHZ := build/ghz
 GENERATE := $(BIN)/python protos/generate.py
 DOCUMENT := $(BIN)/python docs/generate.py
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not slow'
@@ -48,6 +49,14 @@ $(UNLEASH): deploy/unleash/package.json deploy/unleash/package-lock.json
 	@mkdir -p $(@D)
 	cp $^ $(@D)
 	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+ghz: $(GHZ)  ## build the ghz that the load tool is compared with, where the tests find it; needs Go
+
+$(GHZ): tests/load/ghz/program/go.mod tests/load/ghz/program/go.sum
+	@echo 'Building ghz in $@: a minute or two, once'
+	@mkdir -p $(@D)
+	cd $(<D) && go build -trimpath -ldflags '-s -w -X main.version=v0.121.0' -o $(CURDIR)/$@ github.com/bojand/ghz/cmd/ghz
 	@touch $@
 
 bench: setup  ## measure how fast it is, in 25 minutes, the machine for itself (ARGS: --only, --resume, --quick, --table, --keep)

@@ -29,6 +29,8 @@ class Read:
     """With the defaults of files, where it doesn't say."""
     warnings: tuple[str, ...]
     """What in it has no effect, in a line each."""
+    said: frozenset[str] = frozenset()
+    """The fields of `Config` that it says."""
 
 
 def read_config(path: str) -> Read:
@@ -42,7 +44,7 @@ def read_config(path: str) -> Read:
     form, document = _document(path)
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: must be an object of options")
-    values: dict[str, Any] = dict(FILE_DEFAULTS)
+    values: dict[str, Any] = {}
     warnings = []
     for key, value in document.items():
         name = str(key)
@@ -54,7 +56,7 @@ def read_config(path: str) -> Read:
                 values[option.field] = from_file(option, _plain(value))
             except ConfigError as error:
                 raise ConfigError(f"{path}: {option.key}: {error}") from None
-    return Read(Config(**values), tuple(warnings))
+    return Read(Config(**{**FILE_DEFAULTS, **values}), tuple(warnings), frozenset(values))
 
 
 def _document(path: str) -> tuple[str, Any]:

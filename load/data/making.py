@@ -1,15 +1,18 @@
 """Messages from templates: what a call, or a row, makes of JSON with templates in it."""
 
+import base64
 import copy
 import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from load.data.faults import BASE64
 from load.data.messages import MessageType, encoded
 from load.errors import DataError
 from load.templates import Template, parse
@@ -95,11 +98,11 @@ class FromObject:
             (path, parse(text, functions=functions)) for path, text in _leaves(value, ())
         ]
         self.templates = [template for _, template in self._leaves]
-        self._message: Message | None = None
-        self._setters: list[tuple[Template, Callable[[str], None]]] | None = None
+        self._ready: _Ready | None = None
+        self._simple = True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_message": None, "_setters": None}
+        return {**self.__dict__, "_ready": None}
 
     def __call__(self, variables: Values) -> Sequence[bytes]:
         """Return the one message."""
@@ -107,24 +110,18 @@ class FromObject:
 
     def one(self, _index: int, variables: Values) -> bytes:
         """Return the one message."""
-        if self._message is None:
-            message = self._type.parse(self._rendered(variables))
-            self._setters = self._setters_of(message)
-            self._message = message
-        elif self._setters is None:
-            return self._type.encode(self._rendered(variables))
-        else:
-            texts = [template.render(variables) for template, _ in self._setters]
+        texts = [template.render(variables) for _, template in self._leaves]
+        if self._ready is not None:
             try:
-                for text, (_, put) in zip(texts, self._setters, strict=True):
-                    put(text)
+                return self._ready.with_texts(texts)
             except (ValueError, TypeError):
-                # A number in another form, or what is wrong in the words for everything else.
+                # A number in another form; or what is wrong, in the words for everything else.
                 return self._type.encode(self._with(texts))
-        return encoded(self._message)
-
-    def _rendered(self, variables: Values) -> dict[str, Any]:
-        return self._with([template.render(variables) for _, template in self._leaves])
+        message = self._type.parse(self._with(texts))
+        if self._simple:
+            self._ready = _ready(message, [path for path, _ in self._leaves])
+            self._simple = self._ready is not None
+        return encoded(message)
 
     def _with(self, texts: Sequence[str]) -> dict[str, Any]:
         """Return the JSON object with these texts instead of its templates."""
@@ -136,15 +133,35 @@ class FromObject:
             part[path[-1]] = text
         return value
 
-    def _setters_of(self, message: Message) -> list[tuple[Template, Callable[[str], None]]] | None:
-        """Return what sets the fields of the message that templates give; None: not all can."""
-        found = []
-        for path, template in self._leaves:
-            setter = _setter(message, path)
-            if setter is None:
-                return None
-            found.append((template, setter))
-        return found
+
+class _Ready:
+    """A message that is made but for the fields that templates give."""
+
+    def __init__(self, message: Message, setters: Sequence[Callable[[str], None]]) -> None:
+        self._message = message
+        self._setters = setters
+        self._texts: list[str | None] = [None] * len(setters)
+
+    def with_texts(self, texts: Sequence[str]) -> bytes:
+        """Return the message with these fields, encoded.
+
+        Raises:
+            ValueError: A text isn't of the simple form of its field; or a TypeError.
+        """
+        known = self._texts
+        for index, text in enumerate(texts):
+            # Such as a time of the same second.
+            if text != known[index]:
+                known[index] = None
+                self._setters[index](text)
+                known[index] = text
+        return encoded(self._message)
+
+
+def _ready(message: Message, paths: Sequence[Sequence[Any]]) -> _Ready | None:
+    """Return the message with what sets the fields at some places; None: not all can be set."""
+    setters = [setter for path in paths if (setter := _setter(message, path))]
+    return _Ready(message, setters) if len(setters) == len(paths) else None
 
 
 def read_json(text: str) -> Any:  # noqa: ANN401
@@ -203,7 +220,7 @@ def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
             yield from _leaves(part, (*path, index))
 
 
-_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]+)?")
 
 
 def _decimal(text: str) -> float:
@@ -212,9 +229,21 @@ def _decimal(text: str) -> float:
     return float(text)
 
 
+def _enum(numbers: Mapping[str, int], text: str) -> int:
+    return numbers[text] if text in numbers else int(text)
+
+
+def _base64(text: str) -> bytes:
+    if not BASE64.fullmatch(text):
+        raise ValueError(text)
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 _CONVERSIONS: Final[Mapping[int, Callable[[str], Any]]] = {
     FieldDescriptor.TYPE_STRING: str,
+    FieldDescriptor.TYPE_BYTES: _base64,
     FieldDescriptor.TYPE_DOUBLE: _decimal,
+    FieldDescriptor.TYPE_FLOAT: _decimal,
     **dict.fromkeys(
         (
             FieldDescriptor.TYPE_INT32,
@@ -257,6 +286,9 @@ def _setter(message: Any, path: Sequence[Any]) -> Callable[[str], None] | None: 
         from_text: Callable[[str], None] = part.FromJsonString
         return from_text
     convert = _CONVERSIONS.get(field.type)
+    if field.enum_type is not None:
+        numbers = {name: each.number for name, each in field.enum_type.values_by_name.items()}
+        convert = partial(_enum, numbers)
     if convert is None or field.is_repeated is isinstance(last, str):
         return None
     if isinstance(last, int):

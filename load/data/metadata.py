@@ -18,7 +18,7 @@ class FromPairs:
 
     def __init__(self, pairs: Mapping[str, str], *, functions: bool) -> None:
         if any(map(has_templates, pairs)):
-            raise DataError("metadata: a key cannot be a template by itself")
+            raise DataError("a key cannot be a template by itself")
         self._pairs = [
             (key, parse(value, functions=functions) if has_templates(value) else value)
             for key, value in pairs.items()
@@ -105,10 +105,10 @@ def _pair(key: str, value: str) -> tuple[str, str | bytes]:
     try:
         return header(key, base64.b64decode(value, validate=True))
     except (binascii.Error, ValueError):
-        raise DataError(f"metadata: the value of {key} is no base64: {value!r}") from None
+        raise DataError(f"the value of {key} is no base64: {value!r}") from None
 
 
 def _checked(value: Any) -> Mapping[str, str]:  # noqa: ANN401
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise DataError("metadata: is no JSON object of strings")
+        raise DataError("is no JSON object of strings")
     return value

@@ -1,27 +1,14 @@
 """Sources of what calls send: from the options of a run, or for a call of a scenario."""
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
 
 from load.calls import Metadata, Method, Moment, Payload, Source
 from load.config.model import Config
-from load.data.binary import split
+from load.data.batches import Batch, Messages, batches_of, named
 from load.data.choosing import ByNumber, Choice, Order
 from load.data.inputs import Given, given_data, given_metadata
-from load.data.making import (
-    FromObject,
-    FromText,
-    Maker,
-    Several,
-    Values,
-    has_templates,
-    objects,
-    read_json,
-)
-from load.data.messages import MessageType, request_type
+from load.data.making import Maker, Values
 from load.data.metadata import Maker as MetadataMaker
 from load.data.metadata import metadata_of
 from load.data.rows import Row
@@ -29,9 +16,6 @@ from load.data.variables import ROW, Variables, changing
 from load.errors import ConfigError, DataError
 
 _TRIAL = Moment(number=0, worker="g0c0")
-_Messages: TypeAlias = Sequence[bytes]
-_Batch: TypeAlias = _Messages | Maker
-"""The messages of one call, or what makes them."""
 
 
 def source_of(config: Config, method: Method, stdin: BinaryIO) -> Source:
@@ -55,13 +39,12 @@ def source_of(config: Config, method: Method, stdin: BinaryIO) -> Source:
     if config.stream_dynamic_messages and given.binary:
         raise ConfigError("stream-dynamic-messages: cannot be used with binary data")
     anew = config.stream_dynamic_messages and method.kind.client_streams
-    with _named(given.where):
-        batches = _batches(given, method, templates=templates, functions=functions)
+    batches = batches_of(given, method, templates=templates, functions=functions)
     if anew and not any(map(callable, batches)):
         raise ConfigError("stream-dynamic-messages: cannot be used without templates in the data")
     if config.stream_call_count and not all(batches):
         raise ConfigError("stream-call-count: cannot be used with an empty array of data")
-    metadata = metadata_of(given_metadata(config), templates=templates, functions=functions)
+    metadata = _metadata(given_metadata(config), templates=templates, functions=functions)
     return _source(
         method,
         batches,
@@ -98,26 +81,25 @@ def source_of_call(
     Raises:
         DataError: With a row, the data makes no message, or the metadata none that gRPC takes.
     """
-    with _named("data"):
-        batches = _batches(Given("data", value=data), method, templates=True, functions=True)
+    batches = batches_of(Given("data", value=data), method)
     if rows is None:
         return _source(
             method,
             batches,
-            metadata_of(metadata),
+            _metadata(metadata),
             choice=order.choice(len(batches)),
             label=lambda index: f"data[{index}]" if len(batches) > 1 else "data",
         )
     if len(batches) > 1:
         raise DataError("data: is an array, and rows are given as well: only a stream sends both")
-    used = rows[: math.ceil(len(rows) * share)]
+    used = rows[: max(1, round(len(rows) * share))]
     return _source(
         method,
         [*batches] * len(used),
-        metadata_of(metadata),
+        _metadata(metadata),
         rows=used,
         choice=order.choice(len(used)),
-        label=lambda index: f"data with row {index + 1}",
+        label=lambda _: "data",
     )
 
 
@@ -138,14 +120,14 @@ class Made:
 
     def __init__(
         self,
-        batches: Sequence[_Batch],
+        batches: Sequence[Batch],
         metadata: Sequence[Metadata | MetadataMaker],
         variables: Variables,
         *,
         rows: Sequence[Row] | None,
         choice: Choice,
         streams: bool,
-        samples: Sequence[_Messages] | None,
+        samples: Sequence[Messages] | None,
     ) -> None:
         self._batches = batches
         self._metadata = metadata
@@ -162,6 +144,12 @@ class Made:
             DataError: A template fails, or what it gives is no message.
         """
         index = self._choice(moment)
+        try:
+            return self._payload(moment, index)
+        except DataError as error:
+            raise DataError(f"call {moment.number}: {error}") from None
+
+    def _payload(self, moment: Moment, index: int) -> Payload:
         values = self.values(moment, index)
         metadata = self._metadata[index]
         if callable(metadata):
@@ -173,7 +161,7 @@ class Made:
             return Payload(self._samples[index], metadata, _Anew(self, batch, moment, index))
         messages = batch(values)
         if not messages:
-            raise DataError("data: gives no message")
+            raise DataError("the data gives no message")
         if not self._streams:
             messages = (messages[moment.number % len(messages)],)
         return Payload(messages, metadata)
@@ -203,7 +191,7 @@ class _Anew:
 
 def _source(
     method: Method,
-    batches: Sequence[_Batch],
+    batches: Sequence[Batch],
     metadata: Metadata | MetadataMaker,
     *,
     choice: Choice,
@@ -214,15 +202,17 @@ def _source(
     """Return a source, after a trial of each batch; if there are rows, with the row of each."""
     variables = Variables(method)
     streams = method.kind.client_streams
-    samples: list[_Messages] = []
-    kept: list[_Batch] = []
+    samples: list[Messages] = []
+    kept: list[Batch] = []
     headers: list[Metadata | MetadataMaker] = []
     for index, batch in enumerate(batches):
         values = variables.at(_TRIAL) | ({ROW: rows[index]} if rows is not None else {})
-        with _named(label(index)):
+        row = "" if rows is None else f" with row {index + 1}"
+        with named(label(index) + row):
             sample = tuple(batch(values)) if callable(batch) else batch
             if not sample and not streams:
                 raise DataError("gives no message")
+        with named(f"metadata{row}"):
             header = metadata(values) if callable(metadata) else metadata
         samples.append(sample)
         # What gives several messages for one call is asked each time, for another of them.
@@ -247,77 +237,15 @@ def _source(
     )
 
 
-def _changing(made: _Batch | Metadata | MetadataMaker) -> bool:
+def _changing(made: Batch | Metadata | MetadataMaker) -> bool:
     """Return whether something may be made another way for another call, with the same row."""
     return callable(made) and any(
         not template.pure or changing(template.names) for template in made.templates
     )
 
 
-def _batches(
-    given: Given, method: Method, *, templates: bool = True, functions: bool = True
-) -> Sequence[_Batch]:
-    """Return what calls are given in turn: if the client streams, one batch has everything.
-
-    Raises:
-        DataError: It makes no message.
-    """
-    message_type = request_type(method)
-    streams = method.kind.client_streams
-    if given.binary:
-        messages = split(given.binary, message_type)
-        return [messages] if streams else [(message,) for message in messages]
-    value = given.value
-    if given.text:
-        try:
-            value = read_json(given.text)
-        except DataError:
-            if not templates or not has_templates(given.text):
-                raise
-            return [FromText(given.text, message_type, functions=functions)]
-    found = objects(value)
-    if not found and not streams:
-        raise DataError("is an empty array")
-    if not templates:
-        parts: Sequence[bytes | Maker] = [message_type.encode(each) for each in found]
-    else:
-        try:
-            parts = [_part(each, message_type, functions=functions) for each in found]
-        except DataError as error:
-            if not streams:
-                raise
-            # Maybe it is one template for all of them.
-            return [_whole(value, message_type, functions=functions, otherwise=error)]
-    if not streams:
-        return [(part,) if isinstance(part, bytes) else part for part in parts]
-    fixed = [part for part in parts if isinstance(part, bytes)]
-    return [fixed if len(fixed) == len(parts) else Several(parts)]
-
-
-def _part(value: dict[str, Any], message_type: MessageType, *, functions: bool) -> bytes | Maker:
-    """Return the message of a JSON object, or what makes it."""
-    if not has_templates(value):
-        return message_type.encode(value)
-    try:
-        return FromObject(value, message_type, functions=functions)
-    except DataError as error:
-        # Maybe it is one template for all of it.
-        return _whole(value, message_type, functions=functions, otherwise=error)
-
-
-def _whole(
-    value: object, message_type: MessageType, *, functions: bool, otherwise: DataError
-) -> Maker:
-    try:
-        return FromText(json.dumps(value, ensure_ascii=False), message_type, functions=functions)
-    except DataError:
-        raise otherwise from None
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Put before errors where they are."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+def _metadata(
+    given: str | Mapping[str, str], *, templates: bool = True, functions: bool = True
+) -> Metadata | MetadataMaker:
+    with named("metadata"):
+        return metadata_of(given, templates=templates, functions=functions)

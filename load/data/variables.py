@@ -64,7 +64,7 @@ def _last(full_name: str) -> str:
     return full_name.rpartition(".")[2]
 
 
-class _Clock:
+class Clock:
     """Tells the time as Go prints it, once a second."""
 
     def __init__(self) -> None:
@@ -82,4 +82,4 @@ class _Clock:
         return self._text
 
 
-_CLOCK: Final = _Clock()
+_CLOCK: Final = Clock()

@@ -2,28 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from load.gates import against, baseline, exits
-from load.gates.against import LEAST_RUNS
-from load.gates.baseline import Baseline
+from load.gates import exits
 from load.gates.calibration import calibrate
-from load.gates.thresholds import Threshold
 from load.jobs import Job
 from load.report import wording
 from load.report.model import GateResult, Report
+
+if TYPE_CHECKING:
+    # What they reckon with takes a second to import, which a run without them need not wait for.
+    from load.gates.baseline import Baseline
+    from load.gates.thresholds import Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
     """What is asked of a run."""
 
-    thresholds: Sequence[Threshold] = ()
+    thresholds: "Sequence[Threshold]" = ()
     against: str = ""
     """Another server; empty: none."""
-    runs: int = LEAST_RUNS
-    """How many runs of each server are compared."""
-    baseline: Baseline | None = None
+    runs: int | None = None
+    """How many runs of each server are compared; None: as few as can be."""
+    baseline: "Baseline | None" = None
     max_regression: float | None = None
     """None: what each of the comparisons allows by itself."""
     calibrate: bool = False
@@ -71,9 +73,16 @@ def run_gated(
         say(f"calibration: {wording.number(round(calibration.rate))} calls/s of a bare echo")
     results: list[GateResult] = []
     if gates.against:
+        from load.gates import against  # noqa: PLC0415 - see above.
+
         allowed = gates.max_regression or against.MAX_REGRESSION
         comparison = against.compare(
-            job, gates.against, run, max_regression=allowed, runs=gates.runs, say=say
+            job,
+            gates.against,
+            run,
+            max_regression=allowed,
+            runs=gates.runs or against.LEAST_RUNS,
+            say=say,
         )
         report = comparison.report
         results += comparison.results
@@ -84,6 +93,8 @@ def run_gated(
             report, calibration=calibration.rate, warnings=[*filter(None, [calibration.warning])]
         )
     if gates.baseline:
+        from load.gates import baseline  # noqa: PLC0415 - see above.
+
         allowed = gates.max_regression or baseline.MAX_REGRESSION
         results += gates.baseline.judge(report, allowed)
     results = [*(threshold.judge(report) for threshold in gates.thresholds), *results]

@@ -91,6 +91,7 @@ def build_report(
             messages_sent=outcome.messages_sent,
             messages_received=outcome.messages_received,
             calibration=calibration,
+            failure=outcome.failure,
             warnings=[*warnings, *_warnings(outcome)],
         ),
     )

@@ -91,6 +91,11 @@ class Recording:
         self._failed = 0
         self._ended: list[Ended] = []
 
+    def extend(self, job: Job) -> None:
+        """Take a job that has more calls, behind those that are known."""
+        self._tallies += (Tally() for _ in job.calls[len(self._tallies) :])
+        self._job = job
+
     def add(self, told: Told) -> None:
         """Take what a process told."""
         match told.what:

@@ -130,6 +130,8 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     messages_received: int = 0
     calibration: float | None = None
     """Calls per second of a bare echo on this machine, just before the run."""
+    failure: str = ""
+    """What kept the run from going on, such as data that makes no message; empty: nothing."""
     warnings: Sequence[str] = ()
     gates: Sequence[GateResult] = ()
 

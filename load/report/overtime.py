@@ -1,7 +1,7 @@
 """How a run went over time, in parts of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from load.report.go_text import nanoseconds
+from load.report.latencies import counted
 from load.report.model import Detail, Report, Second
 
 _FEW_PARTS: Final = 10
@@ -31,7 +32,7 @@ class Part:
     count: int
     errors: int
     service: Mapping[str, int]
-    """p50, p95, p99 and max, in nanoseconds; of no calls: empty."""
+    """p50, p95, p99 and max of those that percentiles are of, in nanoseconds; of none: empty."""
     response: Mapping[str, int]
 
 
@@ -57,7 +58,7 @@ def over_time(report: Report) -> OverTime | None:
     extra = report.patron
     if extra and (extra.scheduled or len(extra.timeline) >= _FEW_PARTS or not report.details):
         return _of_timeline(extra.timeline, report.total / _NS_PER_S)
-    return _of_details(report.details) if report.details else None
+    return _of_details(report.details, counted(report)) if report.details else None
 
 
 def _of_timeline(timeline: Sequence[Second], total: float) -> OverTime | None:
@@ -72,8 +73,8 @@ def _of_timeline(timeline: Sequence[Second], total: float) -> OverTime | None:
             end=second.at + length,
             count=second.count,
             errors=second.errors,
-            service=second.service if second.count else {},
-            response=second.response if second.count else {},
+            service=second.service,
+            response=second.response,
         )
         for second in timeline
     ]
@@ -83,12 +84,13 @@ def _of_timeline(timeline: Sequence[Second], total: float) -> OverTime | None:
     return OverTime(length, parts)
 
 
-def _of_details(details: Sequence[Detail]) -> OverTime:
+def _of_details(details: Sequence[Detail], counts: Callable[[Detail], bool]) -> OverTime:
     ended = [nanoseconds(call.timestamp) for call in details]
     began = min(end - call.latency for end, call in zip(ended, details, strict=True))
     since = np.array([end - began for end in ended], np.float64) / _NS_PER_S
     latencies = np.array([call.latency for call in details], np.int64)
     wrong = np.array([bool(call.error) for call in details])
+    timed = np.array([counts(call) for call in details])
     total = float(since.max())
     wanted = min(_MOST_PARTS, max(1, len(details) // _CALLS_IN_A_PART))
     length = _round_length(total / wanted)
@@ -102,7 +104,7 @@ def _of_details(details: Sequence[Detail]) -> OverTime:
                 end=min((index + 1) * length, max(total, length / 2)),
                 count=int(inside.sum()),
                 errors=int(wrong[inside].sum()),
-                service=_percentiles(latencies[inside]),
+                service=_percentiles(latencies[inside & timed]),
                 response={},
             )
         )

@@ -3,7 +3,7 @@
 import json
 import ssl
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,13 +98,15 @@ def _compression(target: Target) -> grpc.Compression:
     return grpc.Compression.Gzip if target.compression else grpc.Compression.NoCompression
 
 
+@lru_cache(maxsize=16)
 def _secrets(credentials: Credentials) -> grpc.ChannelCredentials:
-    roots = system_roots() if credentials.roots is None else credentials.roots
+    # One for all channels of a target: the roots of a system take a while to read.
+    roots = _system_roots() if credentials.roots is None else credentials.roots
     return grpc.ssl_channel_credentials(roots, credentials.key, credentials.certificate)
 
 
 @cache
-def system_roots() -> bytes | None:
+def _system_roots() -> bytes | None:
     """Return the certificates that this machine trusts, as PEM; None where none are found.
 
     gRPC for Python has some of its own, and would not trust those that a company adds.

@@ -22,12 +22,12 @@ def header(key: str, value: str | bytes) -> tuple[str, str | bytes]:
     """
     lower = key.lower()
     if not _KEY.fullmatch(lower):
-        raise DataError(f"metadata: {key!r} is no key: letters, digits, '-', '_' and '.' are")
+        raise DataError(f"{key!r} is no key: letters, digits, '-', '_' and '.' are")
     if lower.startswith("grpc-"):
-        raise DataError(f"metadata: {key!r} is a key of gRPC itself")
+        raise DataError(f"{key!r} is a key of gRPC itself")
     if isinstance(value, str) and not _VALUE.fullmatch(value):
         raise DataError(
-            f"metadata: the value of {key} has other characters than printable ASCII:"
+            f"the value of {key} has other characters than printable ASCII:"
             f" a key that ends with {BINARY} can have any"
         )
     return lower, value

@@ -43,7 +43,8 @@ def compile_proto(proto: str, import_paths: Sequence[str]) -> Sequence[FileDescr
         # It writes what is wrong to the standard error of its process: hence one of its own.
         done = subprocess.run(  # noqa: S603
             [
-                *(sys.executable, "-m", "grpc_tools.protoc", "--include_imports"),
+                # -P: nothing in the current folder is taken for a module of Python.
+                *(sys.executable, "-P", "-m", "grpc_tools.protoc", "--include_imports"),
                 *(f"--proto_path={folder}" for folder in folders),
                 f"--descriptor_set_out={protoset}",
                 proto,

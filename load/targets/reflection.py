@@ -8,7 +8,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from load.calls import Metadata
-from load.errors import TargetError
+from load.errors import DataError, TargetError
 from load.jobs import Target
 from load.targets.channels import reason_of, synchronous_channel
 from load.targets.descriptors import unknown_service
@@ -30,6 +30,7 @@ def reflect(
         metadata: Is sent with the request.
 
     Raises:
+        DataError: The metadata is none that gRPC takes.
         TargetError: The server cannot be reached, has no reflection, or doesn't know the service.
     """
     with synchronous_channel(target) as channel:
@@ -47,10 +48,13 @@ def _missing(files: Mapping[str, FileDescriptorProto]) -> Sequence[str]:
 
 
 def _headers(metadata: Mapping[str, str]) -> Metadata:
-    return tuple(
-        header(key, value.encode() if key.lower().endswith(BINARY) else value)
-        for key, value in metadata.items()
-    )
+    try:
+        return tuple(
+            header(key, value.encode() if key.lower().endswith(BINARY) else value)
+            for key, value in metadata.items()
+        )
+    except DataError as error:
+        raise DataError(f"reflect-metadata: {error}") from None
 
 
 class _Server:

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,19 +37,28 @@ def trusting(target: Target) -> Target:
     credentials = target.credentials
     if credentials is None or credentials.verify or credentials.roots is not None:
         return target
-    trusted = _trusted(target.host, credentials, target.connect_timeout)
-    authority = target.authority
-    if trusted.server_name and not authority:
-        # Else gRPC would send the name in the certificate. It takes no port here.
-        authority = credentials.server_name or _host_of(target.host)
+    certificate, names = _seen(target.host, credentials, target.connect_timeout)
+    host = _host_of(target.host)
+    authority = target.authority or credentials.server_name
+    server_name = ""
+    if authority or host.strip("[]") not in names:
+        # Under what it is asked for: gRPC takes a port there only of the name that it verifies.
+        authority = authority or host
+        server_name = _usable(names, [_host_of(authority), host.strip("[]")], target.host)
+        if _host_of(authority) != server_name and ":" in authority.rpartition("]")[2]:
+            raise TargetError(
+                f"authority: with skipTLS it can have no port, as the certificate of {target.host}"
+                f" is that of {server_name}"
+            )
+    trusted = replace(credentials, roots=certificate.encode(), server_name=server_name)
     return replace(target, credentials=trusted, authority=authority)
 
 
-@cache
-def _trusted(host: str, credentials: Credentials, timeout: float) -> Credentials:
+def _seen(host: str, credentials: Credentials, timeout: float) -> tuple[str, Sequence[str]]:
+    """Return the certificate that a server shows, in PEM, and the names in it."""
     try:
         certificate = ssl.DER_cert_to_PEM_cert(_certificate(host, credentials, timeout))
-        names = _names(host, credentials, timeout, certificate)
+        return certificate, _names(host, credentials, timeout, certificate)
     except ssl.SSLCertVerificationError as error:
         raise TargetError(
             f"skipTLS: the certificate of {host} cannot be trusted even so: {error.verify_message}"
@@ -63,9 +71,6 @@ def _trusted(host: str, credentials: Credentials, timeout: float) -> Credentials
         raise TargetError(f"skipTLS: {host} did not tell its certificate in time") from None
     except OSError as error:
         raise TargetError(f"skipTLS: cannot reach {host}: {error.strerror or error}") from None
-    return replace(
-        credentials, roots=certificate.encode(), server_name=_name(host, credentials, names)
-    )
 
 
 def _certificate(host: str, credentials: Credentials, timeout: float) -> bytes:
@@ -92,15 +97,12 @@ def _names(host: str, credentials: Credentials, timeout: float, trusted: str) ->
     ]
 
 
-def _name(host: str, credentials: Credentials, names: Sequence[str]) -> str:
-    """Return a name that the certificate holds for; empty: it does for that of the host."""
-    if _host_of(host).strip("[]") in names:
-        return ""
-    if credentials.server_name in names:
-        return credentials.server_name
+def _usable(names: Sequence[str], wanted: Sequence[str], host: str) -> str:
+    """Return a name that a certificate holds for, one of those that are wanted if it can be."""
     if not names:
         raise TargetError(f"skipTLS: the certificate of {host} has no name to trust it by")
-    return names[0].replace("*", _ANY_NAME)
+    known = [name for name in wanted if name in names]
+    return known[0] if known else names[0].replace("*", _ANY_NAME)
 
 
 def _context(credentials: Credentials) -> ssl.SSLContext:

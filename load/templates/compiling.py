@@ -16,7 +16,7 @@ from load.templates.literals import Number
 from load.templates.parsing import DATA
 from load.templates.printing import printed
 from load.templates.signatures import Parameter, Signature
-from load.templates.values import Value, in_order, truth, type_name
+from load.templates.values import Value, in_order, truth, type_of
 
 Frame: TypeAlias = list[Value]
 """The variables of a body, by slot: `$`, the data of the whole template, and its own."""
@@ -27,6 +27,9 @@ Step: TypeAlias = Callable[[Frame, Value, Write], None]
 
 _LAZY: Final = {"and": False, "or": True}
 """By what truth of an argument the value is found."""
+
+_ABSENT: Final = object()
+"""What has no entry in a map: of it, everything is nil."""
 
 
 class _Break(Exception):
@@ -182,7 +185,7 @@ class _Compiler:
             if len(pipeline.slots) > 1:
                 raise self._error(pipeline.at, "the numbers up to an integer have no index")
             return ((None, number) for number in range(value))
-        raise self._error(pipeline.at, f"a {type_name(value)} has no elements to range over")
+        raise self._error(pipeline.at, f"{type_of(value)} has no elements to range over")
 
     def _invoke(self, node: nodes.Invoke) -> Step:
         body = self._bodies.get(node.name)
@@ -254,10 +257,12 @@ class _Compiler:
 
         def slowly(frame: Frame, dot: Value) -> Value:
             value = value_of(frame, dot)
+            if value is None:
+                return None
             for name in names:
-                if value is None:
-                    return None
                 value = self._field(value, name, node.at, frame)
+                if value is _ABSENT:
+                    return None
             return value
 
         if len(names) > 1 or not isinstance(node.of, nodes.Dot):
@@ -277,20 +282,21 @@ class _Compiler:
             if name not in value and value is frame[DATA]:
                 known = ", ".join(sorted(map(str, value)))
                 raise self._error(at, f"there is no variable {name}; there are: {known}")
-            return value.get(name)
+            return value.get(name, _ABSENT)
         if isinstance(value, Instant) and (method := METHODS.get(name)):
             try:
                 method.refuse_count(1)
             except Fault as fault:
                 raise self._error(at, f"{name}: {fault}") from None
             return method.call(value)
-        raise self._error(at, f"a {type_name(value)} has no field {name}")
+        raise self._error(at, f"{type_of(value)} has no field {name}")
 
     def _method(
         self, node: nodes.Fields, arguments: Sequence[nodes.Operand], last: _Expression | None
     ) -> _Expression:
         *path, name = node.names
-        receiver_of = self._fields(nodes.Fields(node.at, node.of, path))
+        receiver = nodes.Fields(node.at, node.of, path) if path else node.of
+        receiver_of = self._operand(receiver)
         method = METHODS.get(name)
         if method is None:
             raise self._error(node.at, f"{name} is no function: it takes no arguments")

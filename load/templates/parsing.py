@@ -220,7 +220,7 @@ class _Parser:
     def _pipeline(self, context: str, end: Kind) -> nodes.Pipeline:
         self._skip_space()
         at = self._peek().at
-        slots = self._declarations(context)
+        targets, assignment = self._targets(context)
         self._skip_space()
         if self._peek().kind is end:
             raise self._error(at, f"{context} needs a value")
@@ -235,10 +235,15 @@ class _Parser:
         for command in commands[1:]:
             if isinstance(command.operands[0], nodes.Literal | nodes.Dot | nodes.Nil):
                 raise self._error(command.at, "behind | there must be a function")
+        # Only now: a value is made of the variables that were there before.
+        if assignment is Kind.DECLARE:
+            slots = [self._scope.declare(token.text) for token in targets]
+        else:
+            slots = [self._slot(token) for token in targets]
         return nodes.Pipeline(at, slots, commands)
 
-    def _declarations(self, context: str) -> list[int]:
-        """Return the slots of the variables that the pipeline is put in, and take their names."""
+    def _targets(self, context: str) -> tuple[Sequence[Token], Kind | None]:
+        """Take the variables that the pipeline is put in, and the = or := behind them."""
         found: list[Token] = []
         mark = self._next
         while self._peek().kind is Kind.VARIABLE:
@@ -249,21 +254,16 @@ class _Parser:
                 self._skip_space()
                 continue
             if token.kind in (Kind.ASSIGN, Kind.DECLARE):
-                return self._slots(found, context, declare=token.kind is Kind.DECLARE)
+                if context == _PARENTHESES:
+                    raise self._error(found[0].at, "a variable cannot be set in parentheses")
+                return found, token.kind
             if token.kind is Kind.COMMA:
-                raise self._error(found[0].at, "only {{range}} sets two variables")
+                raise self._error(found[0].at, "only {{range}} sets variables, and at most two")
             break
-        self._next = mark
         if len(found) > 1:
             raise self._error(found[0].at, "two variables need a := behind them")
-        return []
-
-    def _slots(self, found: Sequence[Token], context: str, *, declare: bool) -> list[int]:
-        if context == _PARENTHESES:
-            raise self._error(found[0].at, "a variable cannot be set in parentheses")
-        if declare:
-            return [self._scope.declare(token.text) for token in found]
-        return [self._slot(token) for token in found]
+        self._next = mark
+        return (), None
 
     def _slot(self, token: Token) -> int:
         slot = self._scope.find(token.text)

@@ -15,7 +15,7 @@ from typing import Final
 from load.templates.faults import Fault
 from load.templates.instants import Instant
 from load.templates.literals import to_bytes
-from load.templates.values import Value, in_order, type_name
+from load.templates.values import Value, in_order, type_of
 
 NO_VALUE: Final = "<no value>"
 """What an action puts out for nil."""
@@ -112,18 +112,14 @@ def _escape(character: str, quote: str, *, ascii_only: bool) -> str:
 
 
 def shortest(value: float, *, small: int = -4, large: int = 6) -> str:
-    """Return the shortest digits that mean this float.
+    """Return the shortest digits that mean this finite float.
 
     An exponent below `small`, or from `large` on, is written as one.
     """
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    text = "".join(map(str, digits))
-    if not isinstance(exponent, int):
-        raise TypeError
-    point = len(text) + exponent if value else 1
-    minus = "-" if sign else ""
+    mantissa, _, exponent = f"{Decimal(repr(abs(value))).normalize():e}".partition("e")
+    text = mantissa.replace(".", "")
+    point = int(exponent) + 1
+    minus = "-" if math.copysign(1, value) < 0 else ""
     if not small <= point - 1 < large:
         fraction = f".{text[1:]}" if text[1:] else ""
         return f"{minus}{text[0]}{fraction}e{'-' if point < 1 else '+'}{abs(point - 1):02}"
@@ -163,7 +159,7 @@ class _Verb:
         if isinstance(value, Mapping):
             entries = (f"{self.format(key)}:{self.format(each)}" for key, each in in_order(value))
             return f"map[{' '.join(entries)}]"
-        return self._padded(self._scalar(value), number=type_name(value) in ("integer", "float"))
+        return self._padded(self._scalar(value), number=type_of(value) in ("an integer", "a float"))
 
     def _scalar(self, value: Value) -> str:
         verb = self.verb
@@ -182,9 +178,9 @@ class _Verb:
         raise self._misfit(value)
 
     def _misfit(self, value: Value) -> Fault:
-        if type_name(value) == type(value).__name__:
-            return Fault(f"a value of the type {type_name(value)} cannot be put out")
-        return Fault(f"%{self.verb} cannot format a {type_name(value)}")
+        if type_of(value) == type(value).__name__:
+            return Fault(f"a value of the type {type_of(value)} cannot be put out")
+        return Fault(f"%{self.verb} cannot format {type_of(value)}")
 
     def _integer(self, value: int) -> str:
         verb = self.verb
@@ -232,7 +228,9 @@ class _Verb:
     def _signed(self, digits: str, *, negative: bool) -> str:
         if negative:
             return f"-{digits}"
-        return f"{'+' if '+' in self.flags else ' ' if ' ' in self.flags else ''}{digits}"
+        # To %v, a + means something else, of which nothing is seen here.
+        plus = "+" in self.flags and self.verb != "v"
+        return f"{'+' if plus else ' ' if ' ' in self.flags else ''}{digits}"
 
     def _string(self, value: str) -> str:
         if self.verb in "xX":

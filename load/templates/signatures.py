@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias, get_origin
 from load.templates.faults import Fault
 from load.templates.instants import Instant
 from load.templates.literals import Number
-from load.templates.printing import quoted
-from load.templates.values import Value, type_name
+from load.templates.printing import plain, quoted
+from load.templates.values import Value, type_of
 
 Items: TypeAlias = Sequence[Any]
 """A parameter that is a list."""
@@ -47,9 +47,7 @@ def _described(value: Value) -> str:
     if isinstance(value, str):
         text = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
         return f"the string {quoted(text)}"
-    if isinstance(value, bool | int | float):
-        return f"the {type_name(value)} {value}"
-    return "nil" if value is None else f"a {type_name(value)}"
+    return plain(value) if isinstance(value, bool | int | float) else type_of(value)
 
 
 def _kept(wanted: str, *kinds: type) -> Parameter:

@@ -14,18 +14,18 @@ Value: TypeAlias = Any
 """Any of these: what it is, is found out when it is used."""
 
 _TYPES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
-    (bool, "bool"),
-    (int, "integer"),
-    (float, "float"),
-    (str, "string"),
-    ((list, tuple), "list"),
-    (Mapping, "map"),
-    (Instant, "time"),
+    (bool, "a bool"),
+    (int, "an integer"),
+    (float, "a float"),
+    (str, "a string"),
+    ((list, tuple), "a list"),
+    (Mapping, "a map"),
+    (Instant, "a time"),
 )
 
 
-def type_name(value: Value) -> str:
-    """Return what a person calls the type of a value."""
+def type_of(value: Value) -> str:
+    """Return what a person calls a value of its type, such as `a list`."""
     if value is None:
         return "nil"
     return next((name for kind, name in _TYPES if isinstance(value, kind)), type(value).__name__)
@@ -50,7 +50,7 @@ def wrapped(value: int) -> int:
 
 def deeply_equal(one: Value, other: Value) -> bool:
     """Return whether both have the same type and the same value, in depth."""
-    if type_name(one) != type_name(other):
+    if type_of(one) != type_of(other):
         return False
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(deeply_equal, one, other))
@@ -69,7 +69,7 @@ def equal(one: Value, other: Value) -> bool:
         return one is other
     _comparable(one, other)
     if isinstance(one, list | tuple | Mapping):
-        raise Fault(f"a {type_name(one)} cannot be compared")
+        raise Fault(f"{type_of(one)} cannot be compared")
     return bool(one == other)
 
 
@@ -80,13 +80,13 @@ def less(one: Value, other: Value) -> bool:
         Fault: They cannot be compared.
     """
     for value in (one, other):
-        if type_name(value) not in ("integer", "float", "string"):
-            raise Fault(f"nothing is less or greater than a {type_name(value)}")
+        if type_of(value) not in ("an integer", "a float", "a string"):
+            raise Fault(f"nothing is less or greater than {type_of(value)}")
     _comparable(one, other)
     # By bytes: for strings of Unicode that is the order of code points.
     return bool(one < other)
 
 
 def _comparable(one: Value, other: Value) -> None:
-    if type_name(one) != type_name(other):
-        raise Fault(f"a {type_name(one)} cannot be compared with a {type_name(other)}")
+    if type_of(one) != type_of(other):
+        raise Fault(f"{type_of(one)} cannot be compared with {type_of(other)}")

@@ -17,11 +17,11 @@ from click.testing import CliRunner, Result
 
 from load.cli import main
 from load.config.options import OPTIONS, Kind
+from tests.support.command_line import eventually
 from tests.support.probe import PROTO, SERVICE, Probe, probe_server
-from tests.support.waiting import eventually
 
 COMMAND = (sys.executable, "-m", "load.cli")
-ECHO = ("--insecure", "--proto", str(PROTO), "--call", f"{SERVICE}/Echo")
+ECHO = ("--insecure", "--call", f"{SERVICE}/Echo")
 SECONDS = 60
 BIG = 2**53 + 1
 
@@ -112,15 +112,15 @@ def test_a_run_is_reported_as_the_server_has_seen_it(tmp_path: Path) -> None:
     assert shown.stdout.count("\n") > 100
 
 
-@pytest.mark.parametrize("flag", ["-d", "-D", "-d@", "--config"])
+@pytest.mark.parametrize("flag", ["-d@", "--config"])
 def test_a_large_number_keeps_its_digits(flag: str, probe: Probe, tmp_path: Path) -> None:
-    """From wherever it comes; beyond 2⁵³, ghz loses them."""
+    """Up to the server; beyond 2⁵³, ghz loses them."""
     data = f'{{"big_number": {BIG}}}'
     file = tmp_path / "file.json"
-    file.write_text(f'{{"data": {data}}}' if flag == "--config" else data)
-    values = {"-d": [data], "-d@": [], "-D": [str(file)], "--config": [str(file)]}[flag]
+    file.write_text(f'{{"data": {data}}}')
+    values = [str(file)] if flag == "--config" else []
     arguments = (*ECHO, flag, *values, "-n", "1", "-c", "1", "-O", "json", probe.target)
-    told = report_of(patron_load(*arguments, stdin=data if flag == "-d@" else ""))
+    told = report_of(patron_load(*arguments, stdin=data))
     assert seen(probe).request.big_number == BIG
     assert told["options"]["data"] == {"big_number": BIG}
 
@@ -153,7 +153,7 @@ def closed_port() -> str:
     "arguments,told",
     [
         ((*ECHO, closed_port()), "127.0.0.1"),
-        (("--insecure", "--call", "a.B/C", closed_port()), "127.0.0.1"),
+        ((*ECHO, "--proto", str(PROTO), closed_port()), "127.0.0.1"),
         ((*ECHO, "--call", f"{SERVICE}/Ecko"), "did you mean"),
         ((*ECHO, "-d", '{"nome": 1}'), "nome"),
         ((*ECHO, "-d", '{"name": "{{.RequestNumbr}}"}'), "RequestNumbr"),
@@ -175,13 +175,17 @@ def closed_port() -> str:
     ],
 )
 def test_what_cannot_be_run_is_told_at_once(
-    arguments: Sequence[str], told: str, probe: Probe, tmp_path: Path
+    arguments: Sequence[str],
+    told: str,
+    probe: Probe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a line that names it, with exit code 1 and without a report."""
-    needs_host = arguments[:5] == ECHO and not arguments[-1].startswith("127.")
+    needs_host = arguments[:3] == ECHO and not arguments[-1].startswith("127.")
     before = probe.calls()
-    with CliRunner().isolated_filesystem(tmp_path):
-        result = patron_load(*arguments, *([probe.target] if needs_host else []))
+    monkeypatch.chdir(tmp_path)
+    result = patron_load(*arguments, *([probe.target] if needs_host else []))
     assert result.exit_code == 1
     assert result.stdout == ""
     *_, last = result.stderr.splitlines()
@@ -202,16 +206,62 @@ def test_a_gate_decides_about_the_exit_code(probe: Probe) -> None:
     assert "errors<2" in failed.stderr
 
 
+def test_data_that_makes_no_message_midway_ends_the_run_with_an_error(probe: Probe) -> None:
+    """What was measured until then is reported."""
+    data = '{"name": "{{if eq .RequestNumber 5}}{{fail \\"it is five\\"}}{{end}}"}'
+    result = patron_load(*ECHO, "-n", "10", "-c", "1", "-O", "json", "-d", data, probe.target)
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["count"] == 5
+    assert "it is five" in told["patron"]["failure"]
+    assert "it is five" in result.stderr
+
+
+@pytest.mark.slow
+def test_two_servers_take_turns() -> None:
+    """One warm-up and as many runs of each as are asked for; the other's figures are the limit."""
+    with probe_server() as other, probe_server("--delay", "0.05") as judged:
+        result = patron_load(
+            *(*ECHO, "-n", "20", "-c", "4", "-O", "json", "--against", other.target),
+            *("--runs", "5", "--max-regression", "50%", judged.target),
+        )
+        assert other.calls() == judged.calls() == {"Echo OK": 6 * 20}
+    assert result.exit_code == 98, result.stderr
+    gates = json.loads(result.stdout)["patron"]["gates"]
+    assert all(gate["regression"] for gate in gates)
+    assert "fail" in [gate["outcome"] for gate in gates]
+
+
+@pytest.mark.slow
+def test_a_report_with_a_calibration_is_a_baseline(tmp_path: Path) -> None:
+    """Of runs on the same machine that do the same."""
+    base = str(tmp_path / "base.json")
+    with probe_server("--delay", "0.05") as probe:
+        arguments = (*ECHO, "-n", "40", "-c", "4", probe.target, "-O", "json")
+        made = patron_load(*arguments, "--calibrate", "-o", base)
+        assert made.exit_code == 0, made.output
+        same = patron_load(*arguments, "--baseline", base)
+        unlike = patron_load(*arguments, "-c", "5", "--baseline", base)
+        assert probe.calls() == {"Echo OK": 2 * 40}
+    told = json.loads(same.stdout)["patron"]
+    assert told["calibration"] > 0
+    assert {gate["regression"] for gate in told["gates"]} == {True}
+    failed = any(gate["outcome"] != "pass" for gate in told["gates"])
+    assert same.exit_code == (98 if failed else 0)
+    assert unlike.exit_code == 1
+    assert "concurrency" in unlike.stderr
+
+
 def running(probe: Probe, *arguments: str) -> "subprocess.Popen[str]":
     """Start a run of a minute, and wait until it makes calls."""
-    before = probe.calls()
+    before = probe.tell().messages_received
     process = subprocess.Popen(
         [*COMMAND, *ECHO, "-z", "60s", "-c", "2", "-r", "200", *arguments, probe.target],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: probe.calls() != before)
+    eventually(lambda: probe.tell().messages_received > before)
     return process
 
 
@@ -228,30 +278,21 @@ def test_ctrl_c_ends_a_run_and_leaves_its_report(probe: Probe) -> None:
 
 
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_second_ctrl_c_ends_everything_at_once(
-    number: signal.Signals, status: int, probe: Probe
-) -> None:
+def test_a_second_ctrl_c_ends_everything_at_once(number: signal.Signals, status: int) -> None:
     """No report is left, and no process; SIGTERM is enough once."""
-    with probe_server("--delay", "40") as slow, running(probe) as other:
-        other.send_signal(signal.SIGTERM)
-        other.communicate(timeout=SECONDS)
-        process = subprocess.Popen(
-            [*COMMAND, *ECHO, "-c", "1", "-n", "1", "-O", "json", slow.target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        eventually(lambda: bool(slow.tell().seen))
-        children = psutil.Process(process.pid).children()
-        assert children
+    # Those in flight are waited for: it would take a minute.
+    with probe_server("--delay", "60") as slow:
+        process = running(slow, "--duration-stop", "wait")
+        children = psutil.Process(process.pid).children(recursive=True)
         with process:
             process.send_signal(number)
             if number is signal.SIGINT:
                 assert process.stderr
                 assert "Ending the run." in process.stderr.readline()
                 process.send_signal(number)
-            stdout, _ = process.communicate(timeout=SECONDS)
+            stdout, _ = process.communicate(timeout=SECONDS / 2)
     assert (process.returncode, stdout) == (status, "")
+    assert children
     eventually(lambda: not any(child.is_running() for child in children))
 
 

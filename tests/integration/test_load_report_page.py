@@ -27,6 +27,7 @@ _GATES: Final = [
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
+    """Run one browser for all tests."""
     async with browser() as found:
         yield found
 

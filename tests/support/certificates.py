@@ -1,6 +1,7 @@
 """Certificate authorities that tests make for themselves."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -40,14 +41,19 @@ class Authority:
         self._certificate = self._sign(self._name, self._key.public_key(), is_authority=True)
         self.certificate = self._certificate.public_bytes(Encoding.PEM)
 
-    def issue(self, name: str = "localhost") -> Certificate:
-        """Return a certificate for a server on loopback, or for a client."""
+    def issue(
+        self, name: str = "localhost", *, hosts: Sequence[str] = (), expired: bool = False
+    ) -> Certificate:
+        """Return a certificate for a server on loopback, or one with these names; or a client's."""
         key = ec.generate_private_key(ec.SECP256R1())
-        signed = self._sign(_name(name), key.public_key(), is_authority=False)
-        return Certificate(
-            signed.public_bytes(Encoding.PEM),
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        signed = self._sign(
+            _name(name), key.public_key(), is_authority=False, hosts=hosts, expired=expired
         )
+        return Certificate(signed.public_bytes(Encoding.PEM), _pem(key))
+
+    def own(self) -> Certificate:
+        """Return the certificate of the authority itself, which is signed by its own key."""
+        return Certificate(self.certificate, _pem(self._key))
 
     def issue_of_no_algorithm(self) -> Certificate:
         """Return a certificate and its key, both well-formed, of an algorithm that is unknown."""
@@ -66,8 +72,11 @@ class Authority:
         key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
         *,
         is_authority: bool,
+        hosts: Sequence[str] = (),
+        expired: bool = False,
     ) -> x509.Certificate:
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) - timedelta(days=expired)
+        names = [x509.DNSName(host) for host in hosts]
         loopback = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
         return (
             x509.CertificateBuilder()
@@ -78,13 +87,17 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(loopback), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names or loopback), critical=False)
             .sign(self._key, SHA256())
         )
 
 
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _pem_of_no_algorithm(kind: str, der: bytes) -> bytes:

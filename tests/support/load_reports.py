@@ -114,8 +114,8 @@ def report_of(
             late=late,
             dropped=0,
             scheduled=scheduled,
-            service=clock_of([call.service for call in made]),
-            response=clock_of([call.response for call in made]),
+            service=clock_of([call.service for call in made if not call.error]),
+            response=clock_of([call.response for call in made if not call.error]),
             calls=[
                 _call_report(call, [item for item in made if item.call == call], seconds)
                 for call in calls
@@ -149,8 +149,8 @@ def _call_report(call: str, made: Sequence[Made], seconds: float) -> CallReport:
         rps=len(made) / seconds,
         errors=sum(1 for item in made if item.error),
         statuses=Counter(item.status for item in made),
-        service=clock_of([item.service for item in made]),
-        response=clock_of([item.response for item in made]),
+        service=clock_of([item.service for item in made if not item.error]),
+        response=clock_of([item.response for item in made if not item.error]),
         trailers={"patron-cache": caches} if caches else {},
     )
 
@@ -164,8 +164,8 @@ def _timeline(made: Sequence[Made], seconds: float) -> Sequence[Second]:
                 at=second,
                 count=len(inside),
                 errors=sum(1 for call in inside if call.error),
-                service=_percentiles([call.service for call in inside]),
-                response=_percentiles([call.response for call in inside]),
+                service=_percentiles([call.service for call in inside if not call.error]),
+                response=_percentiles([call.response for call in inside if not call.error]),
             )
         )
     return timeline

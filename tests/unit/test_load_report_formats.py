@@ -3,7 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from load.errors import ReportError
-from load.report.formats import FORMATS, render
+from load.report.formats import render
 from load.report.model import GateResult, Report
 from load.report.reading import read_report
 from load.report.wording import visible
@@ -86,7 +86,7 @@ def _reports(draw: st.DrawFn) -> Report:
 
 
 _any_report = given(_reports())
-_few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _whole(report: Report, name: str) -> str:
@@ -103,7 +103,8 @@ def _outcomes(report: Report) -> Sequence[str]:
 
 
 def _families(text: str) -> Mapping[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(text)}
+    read: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
+    return {family.name: family for family in read(text)}
 
 
 def _total(families: Mapping[str, Metric], name: str, **labels: str) -> float:

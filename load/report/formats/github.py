@@ -31,8 +31,8 @@ _VERDICTS: Final = {
 }
 _OUTCOMES: Final = {"pass": "✅ pass", "fail": "❌ fail"}
 _PERCENTILES: Final = ("p50", "p95", "p99", "p99.9")
-_MEANINGFUL: Final = re.compile(r"[^\w ,\-]", re.ASCII)
-"""What might mean something in Markdown or HTML, of ASCII."""
+_MEANINGFUL: Final = re.compile(r"[^\w ,.;%+=/'()\-]", re.ASCII)
+"""What might mean something in Markdown or HTML, or be no ASCII."""
 
 
 def render(report: Report) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _subject(report: Report) -> str:
     called = _code(methods[0]) if len(methods) == 1 else f"{number(len(methods))} methods"
     host = report.options.get("host")
     on = f" on {_code(str(host))}" if host else ""
-    return f"{called}{on}, {_text(report.date)}" if methods else _text(report.date)
+    return f"{called}{on}, {report.date}" if methods else report.date
 
 
 def _gates(report: Report) -> Iterator[str]:
@@ -160,8 +160,8 @@ def _errors(report: Report) -> Iterator[str]:
     errors = sorted(report.error_distribution.items(), key=lambda item: -item[1])
     if not errors:
         return
-    kinds = "error" if len(errors) == 1 else "kinds of errors"
-    yield f"<details><summary>{number(len(errors))} {kinds}</summary>\n\n"
+    count = number(sum(report.error_distribution.values()))
+    yield f"<details><summary>Errors of {count} calls</summary>\n\n"
     rows = [(number(count), _code(text, _LONGEST_ERROR)) for text, count in errors[:_MOST_ERRORS]]
     yield _table(("Calls", "Error"), rows, left=2)
     yield _more(len(errors), _MOST_ERRORS, "kinds of errors")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ def render(report: Report) -> Iterator[str]:
     )
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("load.report.formats", "page"),

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 from load.templates.faults import Fault
 from load.templates.literals import from_bytes, to_bytes
 from load.templates.printing import formatted, plain, printed, side_by_side
-from load.templates.values import Value, equal, less, truth, type_name
+from load.templates.values import Value, equal, less, truth, type_of
 
 
 def _not(value: Value) -> bool:
@@ -43,7 +43,7 @@ def _len(value: Value) -> int:
         return len(to_bytes(value))
     if isinstance(value, list | tuple | Mapping):
         return len(value)
-    raise Fault(f"a {type_name(value)} has no length")
+    raise Fault(f"{type_of(value)} has no length")
 
 
 def _index(value: Value, *indexes: Value) -> Value:
@@ -52,7 +52,7 @@ def _index(value: Value, *indexes: Value) -> Value:
     for index in indexes:
         if isinstance(value, Mapping):
             if not isinstance(index, str):
-                raise Fault(f"the keys of a map are strings, not a {type_name(index)}")
+                raise Fault(f"the keys of a map are strings, not {type_of(index)}")
             value = value.get(index)
         elif isinstance(value, list | tuple):
             value = value[_bound(index, len(value) - 1)]
@@ -60,13 +60,13 @@ def _index(value: Value, *indexes: Value) -> Value:
             data = to_bytes(value)
             value = data[_bound(index, len(data) - 1)]
         else:
-            raise Fault(f"a {type_name(value)} has no elements")
+            raise Fault(f"{type_of(value)} has no elements")
     return value
 
 
 def _slice(value: Value, *bounds: Value) -> Value:
     if not isinstance(value, str | list | tuple):
-        raise Fault(f"a {type_name(value)} has no parts")
+        raise Fault(f"{type_of(value)} has no parts")
     data = to_bytes(value) if isinstance(value, str) else value
     most = len(data)
     start, end, *more = [_bound(bound, most) for bound in bounds] + [0, most][len(bounds) :]
@@ -80,7 +80,7 @@ def _slice(value: Value, *bounds: Value) -> Value:
 
 def _bound(index: Value, most: int) -> int:
     if type(index) is not int:
-        raise Fault(f"an index is an integer, not a {type_name(index)}")
+        raise Fault(f"an index is an integer, not {type_of(index)}")
     if not 0 <= index <= most:
         raise Fault(f"there is no element {index}: the last one is {most}")
     return index

@@ -1,18 +1,16 @@
 """Times. Source: the functions of sprig, and the methods of Go's `time.Time`."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import Final
 
-import durationpy
-
+from load.config.durations import parse_duration
+from load.errors import ConfigError
 from load.templates.faults import Fault
 from load.templates.instants import Instant, now, zone_called
-from load.templates.printing import quoted
-from load.templates.values import Value, type_name
+from load.templates.values import Value, type_of
 
 _SECOND: Final = 1_000_000_000
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def _date(layout: str, value: Value) -> str:
@@ -33,10 +31,10 @@ def _html_date_in_zone(value: Value, zone: str) -> str:
 
 def _date_modify(duration: str, instant: Instant) -> Instant:
     try:
-        change = durationpy.from_str(duration)
-    except durationpy.DurationError:
-        raise Fault(f"{quoted(duration)} is no duration, such as 1h30m") from None
-    return Instant(instant.nanoseconds + change // _MICROSECOND * 1000, instant.zone)
+        change = parse_duration(duration)
+    except ConfigError as error:
+        raise Fault(str(error)) from None
+    return Instant(instant.nanoseconds + change, instant.zone)
 
 
 def _unix_epoch(instant: Instant) -> str:
@@ -49,7 +47,7 @@ def _instant(value: Value) -> Instant:
         return Instant(value.nanoseconds)
     if type(value) is int:
         return Instant(value * _SECOND)
-    raise Fault(f"it takes a time or seconds since the epoch here, not a {type_name(value)}")
+    raise Fault(f"it takes a time or seconds since the epoch here, not {type_of(value)}")
 
 
 def _unix(instant: Instant) -> int:

@@ -14,7 +14,7 @@ from load.templates.faults import Fault
 from load.templates.instants import RFC_3339_NANO, Instant
 from load.templates.literals import from_bytes, to_bytes
 from load.templates.printing import shortest
-from load.templates.values import Value, in_order, type_name
+from load.templates.values import Value, in_order, type_of
 
 _HTML: Final = re.compile("[<>&\u2028\u2029]")
 _LINES: Final = re.compile("[\u2028\u2029]")
@@ -36,8 +36,9 @@ def _pretty_json(value: Value) -> str:
 def _encoded(value: Value, escaped: re.Pattern[str], line: str, indent: str) -> str:
     """Return the value as JSON; `line` is what stands before an element, `indent` in each depth."""
     if isinstance(value, str):
-        text = json.dumps(_BYTES.sub("\ufffd", value), ensure_ascii=False)
-        return escaped.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        text = json.dumps(value, ensure_ascii=False)
+        text = escaped.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+        return _BYTES.sub(r"\\ufffd", text)
     if value is None or isinstance(value, bool | int):
         return json.dumps(value)
     if isinstance(value, float):
@@ -55,7 +56,7 @@ def _encoded(value: Value, escaped: re.Pattern[str], line: str, indent: str) -> 
             for key, each in in_order(value)
         ]
         return f"{{{deeper}{f',{deeper}'.join(entries)}{line}}}" if entries else "{}"
-    raise Fault(f"a {type_name(value)} is nothing in JSON")
+    raise Fault(f"{type_of(value)} is nothing in JSON")
 
 
 def _number(value: float) -> str:

@@ -90,7 +90,7 @@ def _slice(items: Items, *bounds: Value) -> Value:
 def _chunk(size: int, items: Items) -> _Values:
     if size < 1:
         raise Fault(f"there are no parts of {size} elements")
-    return [items[start : start + size] for start in range(0, len(items), size)] or [[]]
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _strings(value: Value) -> Sequence[str]:
@@ -100,7 +100,7 @@ def _strings(value: Value) -> Sequence[str]:
 
 
 def _sort_alpha(value: Value) -> Sequence[str]:
-    return sorted(_strings(value), key=to_bytes)
+    return sorted(_strings(value), key=to_bytes) if value is not None else [plain(value)]
 
 
 def _join(separator: str, value: Value) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from load.templates.faults import Fault
 from load.templates.printing import plain
 from load.templates.signatures import Entries
-from load.templates.values import Value, truth, type_name
+from load.templates.values import Value, truth, type_of
 
 _LEAST_FOR_DIG: Final = 3
 
@@ -94,7 +94,7 @@ def _dig(*path: Value) -> Value:
     *keys, default, found = path
     for key in keys:
         if not isinstance(found, Mapping) or not isinstance(key, str):
-            raise Fault(f"there is no {plain(key)} in a {type_name(found)}")
+            raise Fault(f"there is no {plain(key)} in {type_of(found)}")
         if key not in found:
             return default
         found = found[key]

@@ -4,6 +4,7 @@ Integers have 64 bits, and wrap around.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Final
@@ -11,9 +12,12 @@ from typing import Final
 from load.templates.faults import Fault
 from load.templates.literals import MAX_INT, MIN_INT, integer
 from load.templates.printing import plain, quoted
-from load.templates.values import Value, type_name, wrapped
+from load.templates.values import Value, type_of, wrapped
 
 _MOST: Final = 2**20
+_DENSE: Final = re.compile(r"[!-^`-~]+")
+_OCTAL: Final = re.compile(r"[+-]?[0-7]+")
+_DECIMAL: Final = re.compile(r"(?:[+-]?[0-9]+)?")
 _DIVIDED_DIGITS: Final = Decimal("1e-16")
 _CONTEXT: Final = Context(prec=700)
 
@@ -38,7 +42,7 @@ def to_integer(value: Value) -> int:
         if MIN_INT <= found <= MAX_INT:
             return found
         raise Fault(f"{quoted(value)} is no integer")
-    raise Fault(f"a {type_name(value)} is no integer")
+    raise Fault(f"{type_of(value)} is no integer")
 
 
 def _to_float(value: Value) -> float:
@@ -48,10 +52,11 @@ def _to_float(value: Value) -> float:
         return 0.0
     if isinstance(value, str):
         try:
-            return float(value)
+            # To Python, spaces around it and underscores in it are nothing.
+            return float(value if _DENSE.fullmatch(value) else "")
         except ValueError:
             raise Fault(f"{quoted(value)} is no number") from None
-    raise Fault(f"a {type_name(value)} is no number")
+    raise Fault(f"{type_of(value)} is no number")
 
 
 def _add(*values: Value) -> int:
@@ -169,17 +174,16 @@ def _round(value: Value, digits: int, *up_from: float) -> float:
 
 def _atoi(text: str) -> int:
     # Unlike `int`, it knows no base but ten.
-    try:
-        return to_integer(int(text)) if text else 0
-    except ValueError:
-        raise Fault(f"{quoted(text)} is no integer") from None
+    if not _DECIMAL.fullmatch(text) or not MIN_INT <= int(text or "0") <= MAX_INT:
+        raise Fault(f"{quoted(text)} is no integer")
+    return int(text or "0")
 
 
 def _octal(value: Value) -> int:
-    try:
-        return int(plain(value), 8)
-    except ValueError:
-        raise Fault(f"{quoted(plain(value))} is no octal number") from None
+    text = plain(value)
+    if not _OCTAL.fullmatch(text) or not MIN_INT <= int(text, 8) <= MAX_INT:
+        raise Fault(f"{quoted(text)} is no octal number")
+    return int(text, 8)
 
 
 def _until(count: int) -> list[int]:

@@ -47,6 +47,7 @@ _IN_SET: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_IGNORING_CASE: Final = re.compile(r"\(\?[ms]*i")
 _WHITE: Final = r"\t\n\f\r "
 _REPLACED: Final = re.compile(r"\$(?:\$|(?P<name>\w+)|\{(?P<braced>\w+)\})")
 
@@ -54,7 +55,7 @@ _REPLACED: Final = re.compile(r"\$(?:\$|(?P<name>\w+)|\{(?P<braced>\w+)\})")
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     translated, flags = _translated(pattern)
-    if not pattern.isascii() and "i" in flags:
+    if not pattern.isascii() and _IGNORING_CASE.search(pattern):
         raise Fault(f"(?i) beside letters that are not ASCII is not supported: {quoted(pattern)}")
     start = f"(?{flags})" if flags else ""
     try:

@@ -118,7 +118,7 @@ def _figures(report: Report) -> Sequence[Sequence[Figure]]:
         Figure(name, duration(times.percentiles[name]), f"{times.clock} time")
         for times in times_of(report)
         for name in _HEADLINE[:3]
-        if report.count and name in times.percentiles
+        if times.slowest and name in times.percentiles
     ]
     return [calls, times_] if times_ else [calls]
 

@@ -1,5 +1,6 @@
 """Plots as what has to be drawn: where, in per cent of the plot, or in a box of 1000 by 1000."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +22,7 @@ from load.report.wording import duration, number
 _MOST_NINES: Final = 4
 _FEWEST_NINES: Final = 2
 _CURVE_POINTS_IN_A_NINE: Final = 24
+_MOST_READINGS: Final = 200
 _READ_SHARES: Final = (
     0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975,
     0.999, 0.9995, 0.99975, 0.9999,
@@ -63,7 +65,7 @@ class Plot:
 
 
 def latency_plots(run: OverTime, clocks: Sequence[str]) -> Mapping[str, Plot]:
-    """Return the percentiles of each clock over time, all on one scale."""
+    """Return the percentiles of each clock over time, all on one scale; no plots of none."""
     drawn = ("p50", "p95", "p99")
     values = [
         _clock(part, clock)[name]
@@ -72,6 +74,8 @@ def latency_plots(run: OverTime, clocks: Sequence[str]) -> Mapping[str, Plot]:
         for name in drawn
         if name in _clock(part, clock)
     ]
+    if not values:
+        return {}
     across, up = time_scale(run.end), latency_scale(values)
     return {clock: _latency_plot(run, clock, drawn, across, up) for clock in clocks}
 
@@ -98,11 +102,14 @@ def _latency_plot(
 
     def told(part: Part) -> Sequence[str]:
         times = _clock(part, clock)
-        return [
-            ", ".join(f"{name} {duration(value)}" for name, value in times.items()) or "no calls"
-        ]
+        if not times:
+            return ["no call succeeded" if part.count else "no call ended"]
+        return [", ".join(f"{name} {duration(value)}" for name, value in times.items())]
 
-    worst = max(run.parts, key=lambda part: _clock(part, clock).get("p99", 0))
+    def height(part: Part) -> float:
+        return _clock(part, clock).get("p99", 0)
+
+    worst = max(run.parts, key=height)
     label = f"Percentiles of the {clock} time over time"
     if "p99" in _clock(worst, clock):
         label += (
@@ -114,47 +121,42 @@ def _latency_plot(
         across=across.ticks,
         up=up.ticks,
         lines=[Line(name, name, path(name)) for name in drawn],
-        readings=_readings(run, across, told),
+        readings=_readings(run, across, told, height),
         logarithmic=up.logarithmic,
     )
 
 
 def throughput_plot(run: OverTime) -> Plot:
     """Return how many calls ended in each second over time."""
-    return _rate_plot(
-        run, "calls", [part.count for part in run.parts], "Calls that ended, per second, over time"
-    )
+    return _rate_plot(run, "calls", "Calls that ended", lambda part: part.count)
 
 
 def errors_plot(run: OverTime) -> Plot:
     """Return how many calls failed in each second over time."""
-    return _rate_plot(
-        run,
-        "errors",
-        [part.errors for part in run.parts],
-        "Calls that failed, per second, over time",
-    )
+    return _rate_plot(run, "errors", "Calls that failed", lambda part: part.errors)
 
 
-def _rate_plot(run: OverTime, kind: str, counts: Sequence[int], label: str) -> Plot:
-    rates = [count / run.length for count in counts]
-    across, up = time_scale(run.end), count_scale(max(rates))
-    told = {
-        part.begin: f"{number(count)} {kind}, {number(rate)} per second"
-        for part, count, rate in zip(run.parts, counts, rates, strict=True)
-    }
+def _rate_plot(run: OverTime, kind: str, what: str, count: Callable[[Part], int]) -> Plot:
+    def rate(part: Part) -> float:
+        return count(part) / run.length
+
+    def told(part: Part) -> Sequence[str]:
+        return [f"{number(count(part))} {kind}, {number(rate(part))} per second"]
+
+    most = max(map(rate, run.parts))
+    across, up = time_scale(run.end), count_scale(most)
     outline = _steps(
         [
-            (across.place(part.begin), across.place(part.end), up.place(rate))
-            for part, rate in zip(run.parts, rates, strict=True)
+            (across.place(part.begin), across.place(part.end), up.place(rate(part)))
+            for part in run.parts
         ]
     )
     return Plot(
-        label=f"{label}: at most {number(max(rates))}",
+        label=f"{what}, per second, over time: at most {number(most)}",
         across=across.ticks,
         up=up.ticks,
         lines=[Line(kind, kind, outline)],
-        readings=_readings(run, across, lambda part: [told[part.begin]]),
+        readings=_readings(run, across, told, rate),
         logarithmic=False,
     )
 
@@ -162,30 +164,26 @@ def _rate_plot(run: OverTime, kind: str, counts: Sequence[int], label: str) -> P
 def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     """Return how long each share of the calls took at most, up to four nines.
 
-    A line ends where one call is as much as the share that is left: what comes after it would say
-    nothing new.
+    A line ends where the slowest call alone is left.
     """
-    nines = max(_FEWEST_NINES, min(_MOST_NINES, len(str(_most(clocks))) - 1))
+    most = max(times.count for times in clocks.values())
+    nines = max(_FEWEST_NINES, min(_MOST_NINES, math.ceil(math.log10(most))))
     across = percentile_scale(nines)
     shares = [
         1 - 10 ** (-step / _CURVE_POINTS_IN_A_NINE)
         for step in range(nines * _CURVE_POINTS_IN_A_NINE + 1)
     ]
-    up = latency_scale(
-        [times.at(share) for times in clocks.values() for share in (0, *_known(times, shares))]
-    )
+    curves = {clock: _curve(times, shares) for clock, times in clocks.items()}
+    up = latency_scale([value for curve in curves.values() for _, value in curve])
     lines = [
         Line(
             clock,
             f"{clock} time",
             _stretches(
-                [
-                    (across.place(1 / (1 - share)), up.place(times.at(share)))
-                    for share in _known(times, shares)
-                ]
+                [(across.place(1 / (1 - share)), up.place(value)) for share, value in curve]
             ),
         )
-        for clock, times in clocks.items()
+        for clock, curve in curves.items()
     ]
     return Plot(
         label="Percentiles, each nine as wide as the one before",
@@ -197,12 +195,11 @@ def percentile_plot(clocks: Mapping[str, Latencies]) -> Plot:
     )
 
 
-def _most(clocks: Mapping[str, Latencies]) -> int:
-    return max(times.count for times in clocks.values())
-
-
-def _known(times: Latencies, shares: Sequence[float]) -> Sequence[float]:
-    return [share for share in shares if 1 / (1 - share) <= times.count * (1 + 1e-9)]
+def _curve(times: Latencies, shares: Sequence[float]) -> Sequence[tuple[float, int]]:
+    """Return which time each share took at most; where one call alone is left, up to that."""
+    last = 1 - 1 / times.count
+    curve = [(share, times.at(share)) for share in shares if share < last]
+    return [*curve, (last, times.at(1))] if last <= shares[-1] else curve
 
 
 def _percentile_readings(clocks: Mapping[str, Latencies], across: Scale) -> Sequence[Reading]:
@@ -230,17 +227,21 @@ def _percentile_readings(clocks: Mapping[str, Latencies], across: Scale) -> Sequ
 
 
 def _readings(
-    run: OverTime, across: Scale, told: Callable[[Part], Sequence[str]]
+    run: OverTime,
+    across: Scale,
+    told: Callable[[Part], Sequence[str]],
+    height: Callable[[Part], float],
 ) -> Sequence[Reading]:
-    return [
-        Reading(
-            left=across.place(part.begin),
-            width=across.place(part.end) - across.place(part.begin),
-            at=across.place((part.begin + part.end) / 2),
-            lines=[_span(part, run), *told(part)],
-        )
-        for part in run.parts
-    ]
+    """Return what is told of each part, or of the highest of several that are too narrow."""
+    together = math.ceil(len(run.parts) / _MOST_READINGS)
+    readings = []
+    for first in range(0, len(run.parts), together):
+        parts = run.parts[first : first + together]
+        left, right = across.place(parts[0].begin), across.place(parts[-1].end)
+        part = max(parts, key=height)
+        at = across.place((part.begin + part.end) / 2)
+        readings.append(Reading(left, right - left, at, [_span(part, run), *told(part)]))
+    return readings
 
 
 def _span(part: Part, run: OverTime) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 _LOGARITHMIC_FROM: Final = 30
 """How many times the least the greatest latency must be, for the small ones to be seen."""
 _FEW_DECADES: Final = 2
+_MOST_DECADES: Final = 8
 _TICKS: Final = 6
 
 _TIMES: Final = (
@@ -90,11 +91,15 @@ def latency_scale(nanoseconds: Sequence[float]) -> Scale:
     decades = math.log10(high / low)
     named = [
         factor * 10.0**power
-        for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for power in range(
+            math.floor(math.log10(low)),
+            math.ceil(math.log10(high)) + 1,
+            math.ceil(decades / _MOST_DECADES),
+        )
         for factor in ((1, 2, 5) if decades <= _FEW_DECADES else (1,))
     ]
     ticks = [
-        Tick(_place(value, low, high, logarithmic=True), round_time(value, value))
+        Tick(_place(value, low, high, logarithmic=True), round_time(value, min(value, 1.0)))
         for value in named
         if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)
     ]

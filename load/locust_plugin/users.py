@@ -1,0 +1,135 @@
+"""A user of locust that makes calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Final
+
+from locust import User
+from locust.env import Environment
+from locust.exception import StopTest
+
+from load.calls import Metadata
+from load.config.model import Config
+from load.config.pacing import seconds
+from load.data.making import has_templates
+from load.data.metadata import fixed
+from load.errors import ConfigError, LoadError
+from load.jobs import Stop
+from load.locust_plugin.channels import Defaults, MeasuredChannel
+from load.locust_plugin.connections import Connections
+from load.locust_plugin.metering import Meter
+from load.locust_plugin.options import config_of
+from load.locust_plugin.pacing import take_meant
+from load.targets.connecting import target_of
+
+_OPTIONS: Final = (
+    *("insecure", "cacert", "cert", "key", "cname", "skip_tls", "authority"),
+    *("connections", "connect_timeout", "keepalive", "lb_strategy", "enable_compression"),
+    *("max_recv_message_size", "max_send_message_size", "metadata", "timeout", "duration_stop"),
+)
+_STOP_TIMEOUT: Final = "duration-stop: for how long users are waited for, --stop-timeout says"
+
+
+class GrpcUser(User):
+    """A user that calls a gRPC service: set `stub_class`, and call by `self.stub` in tasks.
+
+    `self.channel` is for methods without generated code, and for further stubs: without serializers
+    its messages are bytes, and `package.Service/Method` names a method. All calls are measured.
+
+    The attributes that are None here are options of ghz, and take what a configuration file of ghz
+    would have: `timeout = "5s"`. What they leave open `config` says, the path of such a file.
+
+    A call that fails raises `CallFailed`, which ends its task if nobody catches it.
+    """
+
+    abstract = True
+
+    stub_class: ClassVar[type[Any] | None] = None
+    """What `grpcio-tools` has generated; None: there is only the channel."""
+    config: ClassVar[str] = ""
+    own_connection: ClassVar[bool] = False
+    """Whether each user has a connection; else those of a process share `connections` of them."""
+
+    insecure: ClassVar[bool | None] = None
+    cacert: ClassVar[str | None] = None
+    cert: ClassVar[str | None] = None
+    key: ClassVar[str | None] = None
+    cname: ClassVar[str | None] = None
+    skip_tls: ClassVar[bool | None] = None
+    authority: ClassVar[str | None] = None
+    connections: ClassVar[int | None] = None
+    connect_timeout: ClassVar[str | None] = None
+    keepalive: ClassVar[str | None] = None
+    lb_strategy: ClassVar[str | None] = None
+    enable_compression: ClassVar[bool | None] = None
+    max_recv_message_size: ClassVar[str | None] = None
+    max_send_message_size: ClassVar[str | None] = None
+    metadata: ClassVar[Mapping[str, str] | None] = None
+    timeout: ClassVar[str | None] = None
+    duration_stop: ClassVar[str | None] = None
+    """What becomes of calls in flight when a user is stopped: `close` or `ignore`."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        try:
+            # The host can be another one in the next test.
+            prepared = _prepared(type(self), self.host)
+            self._connections = prepared.connections
+            self._connection = self._connections.lease()
+        except LoadError as error:
+            # As locust does when an `HttpUser` has no host; the exit code it leaves alone.
+            environment.process_exit_code = 1
+            raise StopTest(f"{type(self).__name__}: {error}") from error
+        meter = Meter(
+            request=environment.events.request,
+            context=self.context,
+            take_meant=lambda: take_meant(self),
+            count_cut_off=prepared.count_cut_off,
+        )
+        self.channel = MeasuredChannel(self._connection.channel, meter, prepared.defaults)
+        self.stub = self.stub_class(self.channel) if self.stub_class else None
+
+    def run(self) -> None:  # type: ignore[misc]  # For what has to be done after `on_stop`.
+        """Live: connect, do tasks until stopped, and end all calls."""
+        try:
+            self._connection.tried.wait()
+            super().run()  # type: ignore[no-untyped-call]
+        finally:
+            self.channel.close()
+            self._connections.release(self._connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What all users of a class have in common."""
+
+    connections: Connections
+    defaults: Defaults
+    count_cut_off: bool
+
+
+@cache
+def _prepared(user_class: type[GrpcUser], host: str | None) -> _Prepared:
+    """Return what is common to users of a class with a host.
+
+    Raises:
+        LoadError: An option cannot be used; the text names it.
+    """
+    config = config_of(user_class, _OPTIONS, path=user_class.config, host=host)
+    if config.duration_stop == Stop.WAIT.value:
+        raise ConfigError(_STOP_TIMEOUT)
+    return _Prepared(
+        connections=Connections(
+            target_of(config), None if user_class.own_connection else config.connections
+        ),
+        defaults=Defaults(timeout=seconds(config.timeout) or None, metadata=_metadata(config)),
+        count_cut_off=config.duration_stop == Stop.CLOSE.value,
+    )
+
+
+def _metadata(config: Config) -> Metadata:
+    pairs = config.metadata or {}
+    if has_templates(pairs):
+        raise ConfigError("metadata: templates are not rendered here; tasks can give their own")
+    return fixed(pairs)

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from load.config.durations import format_duration
 from load.errors import ReportError
 from load.gates.comparing import (
     ERROR_RATE,
@@ -210,11 +211,16 @@ def _unlike(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     here = msgspec.json.decode(msgspec.json.encode(here))
     for key in sorted((there.keys() | here.keys()) - _UNIMPORTANT):
         if there.get(key) != here.get(key):
-            yield _unlike_text(key, there.get(key), here.get(key))
+            yield _unlike_text(key, *(_said(key, options.get(key)) for options in (there, here)))
 
 
-def _unlike_text(key: str, there: object, here: object) -> str:
-    def text(value: object) -> str:
-        return "none" if value is None else wording.shortened(str(value), _LENGTH)
+def _said(key: str, value: object) -> str:
+    if value is None:
+        return "none"
+    if key.endswith("duration") and isinstance(value, int):
+        return format_duration(value)
+    return wording.shortened(str(value), _LENGTH)
 
-    return f"{key} {text(there)} there, {text(here)} here"
+
+def _unlike_text(key: str, there: str, here: str) -> str:
+    return f"{key} {there} there, {here} here"

@@ -13,7 +13,7 @@ What is compared is one run with one run, whose noise nobody knows: no test can 
 regression, so the default of what is allowed has to. On a machine of two cores that did nothing
 else, rates varied by 3 % from run to run, p95 by 1 %, p99 by 4 % and the echo by 6 %; two runs then
 differ by about 10 % relative to the echo, and by MAX_REGRESSION hardly once in a hundred times. On
-one that did other things meanwhile everything varied by 20 to 30 %: there a calibration warns, and
+one that did other things meanwhile everything varied by 20 to 50 %: there a calibration warns, and
 two live servers side by side are what tells.
 """
 

@@ -6,7 +6,7 @@ All of it can be pickled: it is made once, and handed to every process that gene
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 """Keys in lower case; the values of keys that end with `-bin` are bytes."""
@@ -57,8 +57,7 @@ class Method:
         return f"{self.service}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """What is known of a call that is about to be made."""
 
     number: int

@@ -54,20 +54,14 @@ def prepare(config: Config, given: bytes, *, processes: int = 0) -> Job:
     Args:
         config: The options.
         given: What was read from standard input.
-        processes: How many processes generate the load; 0: as many as have something to do.
+        processes: How many processes generate the load; 0: as many as can be.
 
     Raises:
         LoadError: The server cannot be asked, there is no such method, or the data makes no
             message of it.
     """
     pace = pace_of(config)
-    if not processes:
-        processes = min(cores(config), config.connections, _most_workers(pace))
-    elif processes > config.connections:
-        raise ConfigError(
-            f"processes: each needs a connection of its own: {processes} of them need"
-            f" connections={processes}"
-        )
+    processes = processes_for(config, pace, processes)
     target = target_of(config)
     method = find_method(config, target)
     call = Call(
@@ -107,8 +101,8 @@ def telling_of(config: Config, given: bytes, warnings: Sequence[str]) -> Telling
         options=options_of(
             config,
             cpus=config.cpus or _available_cores(),
-            data=_as_json(data.text) if data.text else data.value,
-            metadata=_as_json(metadata) if isinstance(metadata, str) else metadata or None,
+            data=_as_json(data.text) if data.text else None if data.binary else config.data,
+            metadata=_as_json(metadata) if isinstance(metadata, str) else config.metadata,
         ),
         tags=config.tags,
         skip_first=config.skip_first,
@@ -151,10 +145,25 @@ def run(
     )
 
 
-def cores(config: Config) -> int:
-    """Return on how many cores a run may generate its load."""
+def processes_for(config: Config, pace: Pace, asked: int = 0) -> int:
+    """Return how many processes generate a load: one for each core, connection and worker.
+
+    Args:
+        config: Says how many cores and connections there are.
+        pace: Says how many workers there are at most.
+        asked: How many there shall be; 0: as many as can be.
+
+    Raises:
+        ConfigError: More are asked for than there are connections.
+    """
+    if asked > config.connections:
+        raise ConfigError(
+            f"processes: each needs a connection of its own, and connections is"
+            f" {config.connections} for {asked} of them"
+        )
     available = _available_cores()
-    return min(config.cpus or available, available)
+    cores = asked or min(config.cpus or available, available)
+    return min(cores, config.connections, _most_workers(pace))
 
 
 def _available_cores() -> int:
@@ -169,8 +178,8 @@ def _most_workers(pace: Pace) -> int:
 
 
 def _as_json(text: str) -> Any:  # noqa: ANN401
-    """Return what a text says as JSON; the text itself if only a template makes JSON of it."""
+    """Return what a text says as JSON; None if only a template makes JSON of it, as with ghz."""
     try:
         return parse_json(text)
     except ConfigError:
-        return text
+        return None

@@ -33,22 +33,13 @@ def check(config: Config) -> None:
 
 
 def check_call(config: Config) -> None:
-    """Refuse what does not say what is called.
+    """Refuse what does not say what is called, and where.
 
     Raises:
         ConfigError: It does not; the text names what is missing.
     """
     if not config.call.strip():
         raise ConfigError("call: say which method, as package.Service/Method")
-    check_host(config)
-
-
-def check_host(config: Config) -> None:
-    """Refuse what does not say where to call.
-
-    Raises:
-        ConfigError: It does not.
-    """
     if not config.host.strip():
         raise ConfigError("host: say which server, as host:port")
 

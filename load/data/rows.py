@@ -13,15 +13,15 @@ from load.errors import DataError
 class Row(dict[str, Any]):
     """A row, by column: what it hasn't is an error, and not empty."""
 
-    def get(self, column: str, default: Any = None) -> Any:  # noqa: ANN401
-        """Return what is in a column.
+    def get(self, column: str, _default: Any = None) -> Any:  # noqa: ANN401
+        """Return what is in a column; `hasKey` tells templates whether there is one.
 
         Raises:
-            DataError: There is no such column, and no default.
+            DataError: There is no such column.
         """
-        if column not in self and default is None:
+        if column not in self:
             raise DataError(f"a row has no column {column!r}; there is {', '.join(self)}")
-        return super().get(column, default)
+        return self[column]
 
 
 def read_rows(path: Path) -> Sequence[Row]:

@@ -12,13 +12,13 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
-from load.engine.messages import Begin, Connected, Halt, Share, Unreachable
+from load.engine.messages import Begin, Connected, Halt, News, Share, Unreachable
 from load.engine.numbering import Numbers
 from load.engine.process import generate_share
 from load.engine.schedules import schedule_of, staircase
 from load.errors import ConfigError, LoadError, TargetError
 from load.jobs import Job, Pace
-from load.records import Chunk, Ended, Told
+from load.records import Ended, Told
 
 _LOOK_SECONDS: Final = 0.1
 """How often it looks whether the run is cancelled."""
@@ -134,14 +134,16 @@ def _listen(started: Sequence[_Started], cancel: threading.Event) -> Iterator[To
     halted = False
     while going:
         halting = cancel.is_set()
-        for pipe in wait(list(going), timeout=_LOOK_SECONDS):
+        ready: Any = wait(list(going), timeout=_LOOK_SECONDS)
+        for pipe in ready:
             number = going[pipe]
             news = _hear(started[number])
             if isinstance(news, Ended):
                 del going[pipe]
                 # Without the calls of this one the others would make a run that nobody asked for.
                 halting = halting or bool(news.failure)
-            yield Told(number, news)
+            if not isinstance(news, Connected | Unreachable):
+                yield Told(number, news)
         if halting and not halted:
             _order(going, Halt())
             halted = True
@@ -154,9 +156,9 @@ def _order(pipes: Iterable["Connection[Any, Any]"], order: Begin | Halt) -> None
             pipe.send(order)
 
 
-def _hear(one: _Started) -> Chunk | Ended | Connected | Unreachable:
+def _hear(one: _Started) -> News:
     try:
-        news: Chunk | Ended | Connected | Unreachable = one.pipe.recv()
+        news: News = one.pipe.recv()
     except (EOFError, OSError):
         one.process.join(_LEAVING_SECONDS)
         raise LoadError(

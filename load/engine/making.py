@@ -5,20 +5,21 @@ import base64
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import count, cycle, islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any, Final, Protocol, TypeAlias
 
 import grpc.aio
 from grpc.aio import AioRpcError
 
 from load.calls import Call, Kind, Payload
-from load.engine.ledger import Ledger
-from load.engine.outcomes import CANCELLED, CUT_OFF, OK, Outcome, outcome_of
+from load.engine.outcomes import ANSWERED, CANCELLED, CUT_OFF, Outcome, outcome_of
 
 _Style: TypeAlias = Any
 _Rpc: TypeAlias = Any
-"""What begins calls, and a call: the types of grpc.aio know nothing of those without serializers."""
+"""What begins calls, and a call: the types of grpc.aio know of none without serializers."""
 
 
 class Maker(Protocol):
@@ -32,80 +33,122 @@ class Maker(Protocol):
         """
 
 
-class _Maker(ABC):
-    """What makers of all kinds share."""
+def maker_of(channel: grpc.aio.Channel, call: Call, trailers: Sequence[str]) -> Maker:
+    """Return what makes the call on this connection, and sees which values these trailers have."""
+    style, maker = _MAKERS[call.method.kind]
+    begin = getattr(channel, style)(call.method.path)
+    if call.method.kind is Kind.UNARY and not trailers:
+        return _Unary(begin, call)
+    return maker(begin, call, trailers)
 
-    def __init__(
-        self, method: _Style, index: int, call: Call, trailers: Sequence[str], ledger: Ledger
-    ) -> None:
-        self._method = method
-        self._index = index
+
+class _Unary:
+    """Makes calls with as little ado as can be: this is where every microsecond counts."""
+
+    def __init__(self, begin: _Style, call: Call) -> None:
+        self._begin = begin
         self._timeout = call.timeout or None
-        self._stream = call.stream
-        self._trailers = trailers
-        self._ledger = ledger
 
     async def make(self, payload: Payload) -> Outcome:
         """Make the call, and return how it ended."""
-        rpc = self._begin(payload)
         try:
-            outcome = await self._carry_on(rpc, payload)
+            await self._begin(
+                payload.messages[0], timeout=self._timeout, metadata=payload.metadata or None
+            )
         except AioRpcError as error:
-            if self._trailers:
-                self._count(error.trailing_metadata() or ())
             return outcome_of(error)
         except asyncio.CancelledError:
             # Nobody cancels a worker: it was the connection that was closed.
             return CUT_OFF
-        if self._trailers:
-            self._count(await rpc.trailing_metadata())
-        return outcome
+        return ANSWERED
+
+
+@dataclass(slots=True)
+class _Messages:
+    """How many there were in a call."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class _Maker(ABC):
+    """What makers of calls share that are more than a question and an answer."""
+
+    def __init__(self, begin: _Style, call: Call, trailers: Sequence[str]) -> None:
+        self._begin = begin
+        self._timeout = call.timeout or None
+        self._stream = call.stream
+        self._trailers = frozenset(name.lower() for name in trailers)
+
+    async def make(self, payload: Payload) -> Outcome:
+        """Make the call, and return how it ended.
+
+        Raises:
+            DataError: The data does not make a message of the stream.
+        """
+        messages = _Messages()
+        rpc = self._open(payload, messages)
+        try:
+            outcome = await self._carry_on(rpc, payload, messages)
+        except AioRpcError as error:
+            outcome = outcome_of(error)
+        except asyncio.CancelledError:
+            outcome = CUT_OFF
+        return outcome._replace(
+            sent=messages.sent,
+            received=messages.received,
+            trailers=await self._trailers_of(rpc) if self._trailers else (),
+        )
 
     @abstractmethod
-    def _begin(self, payload: Payload) -> _Rpc: ...
+    def _open(self, payload: Payload, messages: _Messages) -> _Rpc: ...
 
     @abstractmethod
-    async def _carry_on(self, rpc: _Rpc, payload: Payload) -> Outcome:
+    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
         """Do what is to be done until the end.
 
         Raises:
             AioRpcError: The call has failed.
             CancelledError: It was cut off.
+            DataError: The data does not make a message of the stream.
         """
 
-    def _count(self, metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        for name, value in metadata:
-            if name in self._trailers:
-                text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
-                self._ledger.count_trailer(self._index, name, text)
+    async def _trailers_of(self, rpc: _Rpc) -> Sequence[tuple[str, str]]:
+        return [
+            (name, base64.b64encode(value).decode() if isinstance(value, bytes) else value)
+            for name, value in await rpc.trailing_metadata()
+            if name in self._trailers
+        ]
 
 
 class _SendingOne(_Maker):
-    def _begin(self, payload: Payload) -> _Rpc:
-        self._ledger.messages_sent += 1
-        return self._method(
+    def _open(self, payload: Payload, messages: _Messages) -> _Rpc:
+        messages.sent = 1
+        return self._begin(
             payload.messages[0], timeout=self._timeout, metadata=payload.metadata or None
         )
 
 
 class _SendingMany(_Maker):
-    def _begin(self, payload: Payload) -> _Rpc:
-        return self._method(timeout=self._timeout, metadata=payload.metadata or None)
+    def _open(self, payload: Payload, messages: _Messages) -> _Rpc:
+        del messages
+        return self._begin(timeout=self._timeout, metadata=payload.metadata or None)
 
-    async def _send(self, rpc: _Rpc, payload: Payload) -> None:
+    async def _send(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> None:
         """Send what there is, and say that it was all; stop when the call ends before."""
-        over = asyncio.get_running_loop().create_future()
-        rpc.add_done_callback(over.set_result)
+        over = asyncio.Event()
+        rpc.add_done_callback(lambda _: over.set())
         until = time.monotonic() + (self._stream.duration or math.inf)
         try:
-            for index, message in enumerate(self._messages(payload)):
-                if index and self._stream.interval:
+            for message in self._messages(payload):
+                if messages.sent and self._stream.interval:
                     pause = min(self._stream.interval, until - time.monotonic())
-                    await asyncio.wait((over,), timeout=max(pause, 0))
-                if over.done() or time.monotonic() >= until:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(over.wait(), max(pause, 0))
+                if over.is_set() or time.monotonic() >= until:
                     break
                 await rpc.write(message)
-                self._ledger.messages_sent += 1
+                messages.sent += 1
             await rpc.done_writing()
         except (AioRpcError, asyncio.InvalidStateError):
             # The server has ended the call. How, is told when it is awaited.
@@ -123,16 +166,16 @@ class _SendingMany(_Maker):
         return map(payload.regenerate, indexes)
 
 
-class _Unary(_SendingOne):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload) -> Outcome:
+class _UnaryWithTrailers(_SendingOne):
+    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
         del payload
         await rpc
-        self._ledger.messages_received += 1
-        return OK
+        messages.received = 1
+        return ANSWERED
 
 
 class _ServerStream(_SendingOne):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload) -> Outcome:
+    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
         del payload
         ended_here = False
 
@@ -143,11 +186,10 @@ class _ServerStream(_SendingOne):
 
         seconds = self._stream.duration
         over = asyncio.get_running_loop().call_later(seconds, end) if seconds else None
-        received = count(1)
         try:
             async for _ in rpc:
-                self._ledger.messages_received += 1
-                if next(received) == self._stream.count:
+                messages.received += 1
+                if messages.received == self._stream.count:
                     end()
         except asyncio.CancelledError:
             if ended_here:
@@ -156,46 +198,35 @@ class _ServerStream(_SendingOne):
         finally:
             if over:
                 over.cancel()
-        return OK
+        return ANSWERED
 
 
 class _ClientStream(_SendingMany):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload) -> Outcome:
-        await self._send(rpc, payload)
+    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
+        await self._send(rpc, payload, messages)
         await rpc
-        self._ledger.messages_received += 1
-        return OK
+        messages.received = 1
+        return ANSWERED
 
 
 class _BidiStream(_SendingMany):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload) -> Outcome:
-        sending = asyncio.create_task(self._send(rpc, payload))
+    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
+        sending = asyncio.create_task(self._send(rpc, payload, messages))
         try:
             async for _ in rpc:
-                self._ledger.messages_received += 1
+                messages.received += 1
         finally:
             # It ends with the call. What it says of that is said above; what is wrong with the
             # data, only here.
             await asyncio.wait((sending,))
             if not sending.cancelled() and (error := sending.exception()):
                 raise error
-        return OK
+        return ANSWERED
 
 
-_MAKERS: Final[Mapping[Kind, tuple[str, Callable[..., Maker]]]] = {
-    Kind.UNARY: ("unary_unary", _Unary),
+_MAKERS: Final[Mapping[Kind, tuple[str, Callable[[_Style, Call, Sequence[str]], Maker]]]] = {
+    Kind.UNARY: ("unary_unary", _UnaryWithTrailers),
     Kind.SERVER_STREAM: ("unary_stream", _ServerStream),
     Kind.CLIENT_STREAM: ("stream_unary", _ClientStream),
     Kind.BIDI_STREAM: ("stream_stream", _BidiStream),
 }
-
-
-def maker_of(
-    channel: grpc.aio.Channel, index: int, call: Call, trailers: Sequence[str], ledger: Ledger
-) -> Maker:
-    """Return what makes the call with this index on this connection.
-
-    Messages, and the values of these trailers, are counted in the ledger.
-    """
-    style, maker = _MAKERS[call.method.kind]
-    return maker(getattr(channel, style)(call.method.path), index, call, trailers, ledger)

@@ -1,6 +1,9 @@
 """What the processes of a run and the one that started them say to each other."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from load.records import Chunk, Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,10 @@ class Unreachable:
     """A process has not come to the server."""
 
     reason: str
+
+
+News: TypeAlias = Connected | Unreachable | Chunk | Ended
+"""What a process tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ class Numbers:
 
     def take(self) -> int:
         """Return the next number; `NONE_LEFT`, when all below the limit are taken."""
-        with self._lock:
-            number: int = self._next.value
-            if number == self._limit:
-                return NONE_LEFT
+        self._lock.acquire()
+        number: int = self._next.value
+        if number == self._limit:
+            number = NONE_LEFT
+        else:
             self._next.value = number + 1
+        self._lock.release()
         return number
 
     def take_below(self, end: int) -> int:

@@ -1,20 +1,11 @@
 """How a call ended, in the words of Go's gRPC."""
 
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from grpc import StatusCode
+from grpc.aio import AioRpcError
 
 from load.records import STATUSES
-
-
-class Failed(Protocol):
-    """What gRPC raises, in any of its ways to call."""
-
-    def code(self) -> StatusCode:
-        """Return the status code."""
-
-    def details(self) -> str | None:
-        """Return what the server, or gRPC, says about it."""
 
 
 class Outcome(NamedTuple):
@@ -22,15 +13,21 @@ class Outcome(NamedTuple):
 
     status: int
     """The number of the status code."""
-    error: str
+    error: str = ""
     """As Go tells an error; empty: none."""
+    sent: int = 1
+    """How many messages were."""
+    received: int = 0
+    trailers: Sequence[tuple[str, str]] = ()
+    """Those that are counted, with their values."""
 
 
 def _outcome(status: str, details: str) -> Outcome:
     return Outcome(STATUSES.index(status), f"rpc error: code = {status} desc = {details}")
 
 
-OK: Final = Outcome(0, "")
+ANSWERED: Final = Outcome(0, received=1)
+"""One message was sent, and one has come back."""
 CANCELLED: Final = _outcome("Canceled", "context canceled")
 """The client ended a stream of the server's."""
 CUT_OFF: Final = _outcome(
@@ -38,13 +35,13 @@ CUT_OFF: Final = _outcome(
 )
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
-_LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
+_LATE_HERE: Final = "Deadline Exceeded"
 
 
-def outcome_of(error: Failed) -> Outcome:
-    """Return how a call ended that failed."""
+def outcome_of(error: AioRpcError) -> Outcome:
+    """Return how a call ended that failed, as far as the error tells."""
     status, _ = error.code().value
     details = error.details() or ""
-    if status == _LATE.status and details in _LATE_HERE:
+    if status == _LATE.status and details == _LATE_HERE:
         return _LATE
     return _outcome(STATUSES[status], details)

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Any
 
 import uvloop
 
@@ -17,9 +17,6 @@ from load.engine.running import Run
 from load.engine.telling import Teller
 from load.errors import TargetError
 from load.jobs import Job
-
-_NURSERY: Final = 50_000
-"""After how many new objects Python looks for garbage: calls leave little that needs it."""
 
 
 def generate_share(
@@ -43,9 +40,11 @@ async def _generate(
     except TargetError as error:
         teller.tell(Unreachable(str(error)))
     else:
-        _settle_memory()
+        # What is there now, stays: looking through it for garbage would keep calls waiting.
+        gc.collect()
+        gc.freeze()
         teller.tell(Connected())
-        run = Run(job, share, channels, numbers, warming, await orders.begin)
+        run = Run(job, share, channels, numbers, warming, at=await orders.begin)
         orders.on_halt(run.halt)
         teller.tell(await run.make(teller.tell))
         await disconnect(channels)
@@ -77,10 +76,3 @@ class _Orders:
             self.begin.set_result(order.at)
         else:
             self._halt.set_result(None)
-
-
-def _settle_memory() -> None:
-    """Spare what is there from being looked through for garbage again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NURSERY)

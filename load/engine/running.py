@@ -37,6 +37,7 @@ class Run:
         channels: Sequence[Channel],
         numbers: Numbers,
         warming: Numbers,
+        *,
         at: int,
     ) -> None:
         self._job = job
@@ -44,10 +45,7 @@ class Run:
         self._channels = channels
         self._ledger = Ledger()
         self._makers = {
-            number: [
-                maker_of(channel, index, call, job.trailers, self._ledger)
-                for index, call in enumerate(job.calls)
-            ]
+            number: [maker_of(channel, call, job.trailers) for call in job.calls]
             for number, channel in zip(share.own(), channels, strict=True)
         }
         self._work = Work(
@@ -77,7 +75,8 @@ class Run:
         """
         work = self._work
         await work.rests.until(work.warm_from)
-        while time.monotonic_ns() < work.warm_from:
+        while time.monotonic_ns() < work.warm_from:  # noqa: ASYNC110 - for half a millisecond
+            # The timer was a bit early. Nothing is to begin before the others do.
             await asyncio.sleep(0)
         used = time.process_time_ns()
         telling = asyncio.create_task(self._keep_telling(tell))

@@ -4,10 +4,7 @@ import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from load.engine.messages import Connected, Unreachable
-from load.records import Chunk, Ended
-
-_News = Chunk | Ended | Connected | Unreachable
+from load.engine.messages import News
 
 
 class Teller:
@@ -16,13 +13,13 @@ class Teller:
     What the other side is slow to take is kept.
     """
 
-    def __init__(self, pipe: "Connection[_News, object]") -> None:
+    def __init__(self, pipe: "Connection[News, object]") -> None:
         self._pipe = pipe
-        self._news: SimpleQueue[_News | None] = SimpleQueue()
+        self._news: SimpleQueue[News | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
 
-    def tell(self, news: _News) -> None:
+    def tell(self, news: News) -> None:
         """Send something, soon."""
         self._news.put(news)
 

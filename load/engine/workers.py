@@ -162,6 +162,32 @@ class Worker(ABC):
 class _Free(Worker):
     """Makes the next call at once."""
 
+    async def _make_all(self) -> None:
+        # The same as for the others in one piece: this is where every microsecond counts.
+        work = self._work
+        if work.warm_from < work.begin:
+            await super()._make_all()
+            return
+        now, rests, numbers, mix, calls, enter = (
+            time.monotonic_ns,
+            work.rests,
+            work.numbers,
+            work.mix,
+            work.calls,
+            work.ledger.enter,
+        )
+        while not (self.leaving or rests.over):
+            number = numbers.take()
+            if number == NONE_LEFT:
+                rests.end()
+                return
+            call = mix.choose(number)
+            payload = calls[call].source.payload(Moment(number, self._name))
+            begun = now()
+            outcome = await self._makers[call].make(payload)
+            if not work.ignoring:
+                enter(call, _AT_ONCE, begun, now(), outcome)
+
     async def _next(self) -> Turn | None:
         number, counts = self._take()
         return None if number == NONE_LEFT else self._turn(number, counts, _AT_ONCE)

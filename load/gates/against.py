@@ -195,9 +195,10 @@ def _run(side: _Side, run: Callable[[Job], Report], which: str) -> Measured | No
         side.last = side.last or report
         return None
     side.last = report
-    statuses = report.status_code_distribution
-    figures = measured(of_report(report))
-    if figures is None or sum(statuses.get(status, 0) for status in _GONE) > report.count / 2:
+    statuses, seen = report.status_code_distribution, of_report(report)
+    gone = sum(statuses.get(status, 0) for status in _GONE) - seen.cut_off
+    figures = measured(seen)
+    if figures is None or gone > seen.completed / 2:
         ended = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items()))
         errors = report.error_distribution
         most = f"; most often: {max(errors, key=errors.__getitem__)}" if errors else ""

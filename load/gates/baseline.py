@@ -160,7 +160,7 @@ class Baseline:
         gap = difference(ERROR_RATE, more, limit)
         outcome = "pass"
         if more > limit:
-            table = [[x.errors, x.count - x.errors] for x in (figures, self.figures)]
+            table = [[x.errors, x.completed - x.errors] for x in (figures, self.figures)]
             chance = float(fisher_exact(table, alternative="greater").pvalue)
             outcome = "fail" if chance <= _LEVEL else "pass"
             gap += verdict_of_chance(chance, _LEVEL)

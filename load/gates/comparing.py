@@ -74,7 +74,7 @@ RATIOS: Final[Sequence[Measure]] = (
 )
 ERROR_RATE: Final = Measure(
     "error_rate",
-    lambda figures: float(figures.error_rate) if figures.count else None,
+    lambda figures: None if figures.error_rate is None else float(figures.error_rate),
     wording.percent,
     is_ratio=False,
 )

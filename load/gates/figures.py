@@ -34,7 +34,9 @@ class Figures:
 
     count: int
     errors: int
-    """How many of them did not end as OK."""
+    """How many of them did not end as OK, without those that were cut off."""
+    cut_off: int
+    """How many the run itself has ended: nobody knows how they would have."""
     rps: float
     service: Latencies
     response: Latencies | None
@@ -43,9 +45,14 @@ class Figures:
     dropped: int | None = None
 
     @property
-    def error_rate(self) -> Fraction:
-        """The share of calls that failed; there must be calls."""
-        return Fraction(self.errors, self.count)
+    def completed(self) -> int:
+        """How many calls were not cut off."""
+        return self.count - self.cut_off
+
+    @property
+    def error_rate(self) -> Fraction | None:
+        """The share of completed calls that failed; None: there are none."""
+        return Fraction(self.errors, self.completed) if self.completed else None
 
 
 def of_report(report: Report) -> Figures:
@@ -59,9 +66,11 @@ def of_report(report: Report) -> Figures:
         known={_percentage(latency.percentage): latency.latency for latency in shown},
         clock=extra.service if extra and shown else None,
     )
+    cut_off = sum(call.cut_off for call in extra.calls) if extra else 0
     return Figures(
         count=report.count,
-        errors=report.count - report.status_code_distribution.get("OK", 0),
+        errors=report.count - report.status_code_distribution.get("OK", 0) - cut_off,
+        cut_off=cut_off,
         rps=report.rps,
         service=service,
         response=_latencies(extra.response) if extra else None,
@@ -85,7 +94,8 @@ def of_call(report: Report, name: str) -> Figures:
     [call] = [call for call in calls if call.call == full_name]
     return Figures(
         count=call.count,
-        errors=call.errors,
+        errors=call.errors - call.cut_off,
+        cut_off=call.cut_off,
         rps=call.rps,
         service=_latencies(call.service),
         response=_latencies(call.response),

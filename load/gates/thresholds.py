@@ -116,6 +116,10 @@ class Threshold:
         a confidence of 95 %. Source: Hanley and Lippman-Hand, "If nothing goes wrong, is everything
         all right?", JAMA 249 (1983), the rule of three.
 
+        Failed calls are those that were not OK. Calls in flight that the run itself cut off when
+        its time was over are Unavailable in reports, as in ghz's, but not counted here: else a run
+        of a given duration could hardly keep an error rate.
+
         Raises:
             ConfigError: The report has no such call.
         """
@@ -129,7 +133,7 @@ class Threshold:
         gap = self._gap(value)
         if self.figure == "error_rate" and self.comparison in ("<", "<="):
             needed = -(-_RULE // self.limit)
-            if figures.count < needed and not self._surely_over(figures):
+            if figures.completed < needed and not self._surely_over(figures):
                 outcome = "inconclusive"
                 gap = f"it takes {needed:,} calls to prove it"
         return self._result(outcome, self._said(value, figures), gap)
@@ -162,7 +166,7 @@ class Threshold:
         return None if value is None else Fraction(value)
 
     def _why_unknown(self, report: Report, figures: Figures) -> str:
-        if figures.errors == figures.count:
+        if figures.errors + figures.cut_off == figures.count:
             return "no call ended as OK"
         return "ghz's reports do not tell" if report.patron is None else "the report does not tell"
 
@@ -171,7 +175,7 @@ class Threshold:
 
     def _surely_over(self, figures: Figures) -> bool:
         # The chance of so many failures, or more, if the share were just the limit.
-        chance = bdtrc(figures.errors - 1, figures.count, float(self.limit))
+        chance = bdtrc(figures.errors - 1, figures.completed, float(self.limit))
         return figures.errors > 0 and bool(chance <= _CHANCE)
 
     def _said(self, value: Fraction, figures: Figures) -> str:
@@ -179,7 +183,10 @@ class Threshold:
             case _Unit.DURATION:
                 return wording.duration(float(value))
             case _Unit.SHARE:
-                return f"{wording.percent(float(value))} ({figures.errors:,} of {figures.count:,})"
+                counts = f"{figures.errors:,} of {figures.completed:,}"
+                if figures.cut_off:
+                    counts += f", and {figures.cut_off:,} cut off at the end"
+                return f"{wording.percent(float(value))} ({counts})"
             case _Unit.NUMBER:
                 return wording.number(float(value))
 

@@ -80,6 +80,7 @@ def build_report(
                     rps=_rate(tally, outcome),
                     errors=tally.errors,
                     statuses=tally.statuses,
+                    cut_off=tally.cut_off,
                     service=tally.service.clock(),
                     response=tally.response.clock(),
                     trailers=tally.trailers,

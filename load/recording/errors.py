@@ -5,8 +5,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+from load.engine.outcomes import CUT_OFF
 from load.recording.columns import Numbers
 
+CUT_OFF_INDEX: Final = 0
+"""That of the calls in flight that the run itself ends."""
 MOST: Final = 10_000
 """How many different texts are kept: some servers never say the same twice."""
 _DESCRIPTION: Final = " desc = "
@@ -16,7 +19,7 @@ class ErrorTexts:
     """Gives every text an index, whichever process has told of it."""
 
     def __init__(self) -> None:
-        self._indexes: dict[str, int] = {}
+        self._indexes: dict[str, int] = {CUT_OFF.error: CUT_OFF_INDEX}
         self._of_process: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self.too_many = False
         """Whether there were more than are kept."""
@@ -43,7 +46,8 @@ class ErrorTexts:
         return indexes
 
     def _index(self, text: str) -> int:
-        if text not in self._indexes and len(self._indexes) >= MOST:
+        # That of calls that were cut off is one more.
+        if text not in self._indexes and len(self._indexes) > MOST:
             self.too_many = True
             text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}any other"
         return self._indexes.setdefault(text, len(self._indexes))

@@ -7,6 +7,7 @@ from typing import Final, Self
 import numpy as np
 
 from load.recording.columns import Columns, Numbers
+from load.recording.errors import CUT_OFF_INDEX
 from load.recording.histograms import Histogram, places
 from load.records import STATUSES
 from load.report.model import Clock
@@ -71,6 +72,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._statuses = np.zeros(len(STATUSES), dtype=np.int64)
+        self.cut_off = 0
+        """How many of those that failed the run has ended itself."""
         self.service_sum = 0
         """How long all calls took together, in nanoseconds, those that failed too."""
         self.service = ClockTally()
@@ -99,6 +102,7 @@ class Tally:
     def add(self, calls: Columns, timed: Columns) -> None:
         """Count calls, and measure those of them that are timed."""
         self._statuses += np.bincount(calls.status, minlength=len(STATUSES))
+        self.cut_off += int((calls.error == CUT_OFF_INDEX).sum())
         self.service_sum += int(calls.service.sum())
         self.service.add(timed.service, places(timed.service))
         self.response.add(timed.response, places(timed.response))
@@ -106,6 +110,7 @@ class Tally:
     def merge(self, other: Self) -> None:
         """Count those of another too, but for its trailers."""
         self._statuses += other._statuses
+        self.cut_off += other.cut_off
         self.service_sum += other.service_sum
         self.service.merge(other.service)
         self.response.merge(other.response)

@@ -62,6 +62,8 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     rps: float
     errors: int
     statuses: Mapping[str, int]
+    cut_off: int = 0
+    """How many of `errors` are calls in flight that the run ended itself."""
     service: Clock
     response: Clock
     trailers: Mapping[str, Mapping[str, int]] = msgspec.field(default_factory=dict)

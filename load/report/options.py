@@ -123,6 +123,7 @@ def options_of(
         "total": _ANY_NUMBER if limit is None else limit,
         "duration": time_limit(config),
         "dial_timeout": config.connect_timeout,
+        "binary": config.binary or bool(config.binary_file),
         "data": data,
         "metadata": metadata,
         "cpus": cpus,

@@ -161,6 +161,27 @@ def test_error_rate_needs_enough_calls(count: int, failed: int, outcome: str, ga
     assert _judged("error_rate<0.1%", report)[::2] == (outcome, gap)
 
 
+def _cut_off(report: Report, *counts: int) -> Report:
+    """Return a report of which so many of the failed calls of each kind were cut off."""
+    extra = report.patron
+    assert extra
+    calls = [
+        msgspec.structs.replace(call, cut_off=count)
+        for call, count in zip(extra.calls, counts, strict=True)
+    ]
+    return msgspec.structs.replace(report, patron=msgspec.structs.replace(extra, calls=calls))
+
+
+def test_calls_that_the_run_cut_off_have_not_failed() -> None:
+    """Nobody knows how they would have ended: they are neither failed nor among those made."""
+    report = _cut_off(_run(failed=10), 8, 0)
+    told = "2.17 % (2 of 92, and 8 cut off at the end)"
+    assert _judged("error_rate<10%", report)[:2] == ("pass", told)
+    for threshold in ("errors<3", "GetOrder:errors<3", "count>=100"):
+        assert _judged(threshold, report)[0] == "pass"
+    assert _judged("error_rate<10%", _cut_off(_run(), 50, 50))[0] == "inconclusive"
+
+
 def test_errors_may_be_asked_for() -> None:
     """That a server refuses calls is judged on any number of them."""
     assert _judged("error_rate>=3%", _run(failed=3)) == (

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from load.config.checks import check, check_host, warnings_of
+from load.config.checks import check, warnings_of
 from load.config.files import plain, read_document
 from load.config.model import Config
 from load.config.options import Kind, Option
@@ -105,13 +105,15 @@ def _resolve(said: Mapping[str, Any], rhythm: Rhythm, document: Table) -> tuple[
         raise document.wrong("duration", "is missing: for how long calls are made, such as 20s")
     if time and "total" in said:
         options |= {"max_duration": time, "duration": 0}
-    options["concurrency"] = rhythm.most_workers
-    config = Config(**options)
+    # As with ghz, no connections are the usual number of them.
+    options["connections"] = options.get("connections") or 1
+    config = Config(**options, concurrency=rhythm.most_workers)
     try:
         check(config)
-        check_host(config)
     except ConfigError as error:
         raise document.wrong("", str(error)) from None
+    if not config.host.strip():
+        raise document.wrong("host", "is missing: which server, as host:port")
     pace = replace(
         pace_of(config),
         workers=rhythm.workers,

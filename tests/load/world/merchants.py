@@ -50,8 +50,13 @@ def open_world(folder: Path, placement: Placement, merchants: Sequence[int]) -> 
     with running_databases(folder) as databases:
         world = World(databases, Tokens(databases.data_dir))
         with serving("world", databases, placement, _UNLIMITED) as patron:
-            asyncio.run(_fill(world, patron.target, merchants))
+            fill(world, patron.target, merchants)
         yield world
+
+
+def fill(world: World, target: str, merchants: Sequence[int]) -> None:
+    """Make merchants with their customers and bills, by the server at `target`."""
+    asyncio.run(_fill(world, target, merchants))
 
 
 async def _fill(world: World, target: str, merchants: Sequence[int]) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import click
 
+from load.report.formats import render
+from load.report.reading import read_report
 from tests.load.world import calls
 from tests.load.world.databases import running_databases
 from tests.load.world.errors import NotMeasured
@@ -104,16 +106,15 @@ def _run(command: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def _show(report: Path) -> None:
+def _show(path: Path) -> None:
     """Show a report, make a page of it, and in a job on GitHub its summary."""
-    command = [*_COMMAND, "report", str(report), "-O"]
-    page = report.with_suffix(".html")
-    subprocess.run([*command, "html", "-o", str(page)], check=True)
-    summary = os.environ.get(_SUMMARY_OF_A_JOB)
-    if summary:
-        with Path(summary).open("ab") as file:
-            subprocess.run([*command, "github"], check=True, stdout=file)
-    subprocess.run([*command, "summary"], check=True)
+    report = read_report(path)
+    page = path.with_suffix(".html")
+    page.write_text("".join(render(report, "html")), encoding="utf-8")
+    if summary := os.environ.get(_SUMMARY_OF_A_JOB):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.writelines(render(report, "github"))
+    sys.stdout.writelines(render(report, "summary"))
     click.echo(f"The report: {page}", err=True)
 
 

@@ -101,14 +101,21 @@ class Run:
 
     async def _make_all(self) -> None:
         work = self._work
+        timing = asyncio.create_task(self._keep_time())
         async with work.tasks:
             work.tasks.create_task(Crowd(work, self._hire).gather())
-            if work.pace.duration is not None:
-                end = work.begin + int(work.pace.duration * _SECOND)
-                left = (end - time.monotonic_ns()) / _SECOND
-                asyncio.get_running_loop().call_later(left, self._stop, "timeout", end)
+        timing.cancel()
+        # Whatever ended it, there is nothing to wait for any more.
+        work.rests.end()
         if self._closing:
             await self._closing
+
+    async def _keep_time(self) -> None:
+        work = self._work
+        if work.pace.duration is not None:
+            end = work.begin + int(work.pace.duration * _SECOND)
+            await asyncio.sleep((end - time.monotonic_ns()) / _SECOND)
+            self._stop("timeout", end)
 
     def _hire(self, index: int) -> Worker | None:
         connection = self._share.connection_of(index)

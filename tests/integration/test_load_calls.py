@@ -107,6 +107,13 @@ async def test_calls_in_flight_when_the_time_is_over(
     assert result.end.seconds == pytest.approx(0.6 if stop is Stop.WAIT else 0.45, rel=0.15)
 
 
+async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> None:
+    """The time is over for the last calls too, when all have been begun."""
+    result = await run_here(job_of(slow.target, workers=3, total=3, duration=0.1))
+    assert result.errors == {_CUT_OFF: 3}
+    assert result.end.reason == "timeout"
+
+
 async def test_calls_that_take_too_long_are_given_up(slow: Probe) -> None:
     """They are late in the words of Go, as soon as their time is over."""
     call = call_of(timeout=0.1)

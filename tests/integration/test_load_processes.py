@@ -63,11 +63,10 @@ def test_processes_share_the_calls(probe: Probe) -> None:
     seen = [one.request for one in told.seen][-500:]
     assert sorted(request.big_number for request in seen) == [*range(500)]
     assert {request.name for request in seen} == {f"g{n}c{n % 3}" for n in range(6)}
-    # One of them asks how many there are.
-    assert told.connections - before == 3 + 1
+    assert told.connections - before == 3
     assert [end.reason for end in result.ends] == ["normal", "normal"]
     assert sum(end.messages_sent for end in result.ends) == 500
-    assert max(end.seconds for end in result.ends) == pytest.approx(1 / 3, rel=0.3)
+    assert all(1 / 4 < end.seconds < 2 for end in result.ends)
     assert not children()
 
 
@@ -75,7 +74,8 @@ def test_a_run_that_is_cancelled(probe: Probe) -> None:
     """It ends at once, as if its time were over; Ctrl-C alone does nothing to the processes."""
     cancel = threading.Event()
     told = []
-    for one in generate(job_of(probe.target, connections=2, processes=2), cancel=cancel):
+    job = job_of(probe.target, workers=2, connections=2, processes=2)
+    for one in generate(job, cancel=cancel):
         for child in children():
             child.send_signal(signal.SIGINT)
         told.append(one)

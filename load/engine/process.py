@@ -19,10 +19,10 @@ from load.errors import TargetError
 from load.jobs import Job
 
 _NURSERY: Final = 10_000
-"""After how many new objects Python looks for garbage.
+"""After how many more objects than before Python looks for garbage.
 
-Calls of grpc.aio leave some, so that somebody has to; by default that would be while most of it is
-still in use, and take 3 % of the time. Like this it takes less than half a millisecond each time.
+The calls in flight are more than it waits for by default, so that it would look again and again,
+and find nothing: that takes 3 % of the time.
 """
 
 

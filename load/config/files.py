@@ -29,6 +29,8 @@ class Read:
     """With the defaults of files, where it doesn't say."""
     warnings: tuple[str, ...]
     """What in it has no effect, in a line each."""
+    said: frozenset[str] = frozenset()
+    """The fields of `Config` that it says."""
 
 
 def read_config(path: str) -> Read:
@@ -40,7 +42,7 @@ def read_config(path: str) -> Read:
         ConfigError: It cannot be read, or a key has a value that it cannot have.
     """
     form, document = read_document(path)
-    values: dict[str, Any] = dict(FILE_DEFAULTS)
+    values: dict[str, Any] = {}
     warnings = []
     for key, value in document.items():
         name = str(key)
@@ -52,7 +54,7 @@ def read_config(path: str) -> Read:
                 values[option.field] = from_file(option, plain(value))
             except ConfigError as error:
                 raise ConfigError(f"{path}: {option.key}: {error}") from None
-    return Read(Config(**values), tuple(warnings))
+    return Read(Config(**{**FILE_DEFAULTS, **values}), tuple(warnings), frozenset(values))
 
 
 def read_document(path: str, named: str = "config") -> tuple[str, dict[str, Any]]:

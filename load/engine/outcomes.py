@@ -1,11 +1,21 @@
 """How a call ended, in the words of Go's gRPC."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from grpc.aio import AioRpcError
+from grpc import StatusCode
 
 from load.records import STATUSES
+
+
+class Failed(Protocol):
+    """What gRPC raises, in any of its ways to call."""
+
+    def code(self) -> StatusCode:
+        """Return the status code."""
+
+    def details(self) -> str | None:
+        """Return what the server, or gRPC, says about it."""
 
 
 class Outcome(NamedTuple):
@@ -35,13 +45,13 @@ CUT_OFF: Final = _outcome(
 )
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
-_LATE_HERE: Final = "Deadline Exceeded"
+_LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
 
 
-def outcome_of(error: AioRpcError) -> Outcome:
+def outcome_of(error: Failed) -> Outcome:
     """Return how a call ended that failed, as far as the error tells."""
     status, _ = error.code().value
     details = error.details() or ""
-    if status == _LATE.status and details == _LATE_HERE:
+    if status == _LATE.status and details in _LATE_HERE:
         return _LATE
     return _outcome(STATUSES[status], details)

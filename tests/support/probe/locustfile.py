@@ -6,7 +6,7 @@ from typing import Any
 import gevent
 from locust import task
 
-from load.locust_plugin import CallFailed, GhzShape, GrpcUser, constant_pacing
+from load.locust_plugin import GrpcUser
 from tests.support.probe.contract import message_class
 
 _PROBE = "/probe.v1.Probe"

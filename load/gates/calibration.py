@@ -51,8 +51,8 @@ class Calibration:
             return ""
         low, high = (wording.number(round(part)) for part in (min(self.parts), self.rate))
         return (
-            f"This machine was busy with something else when it was calibrated: a bare echo reached "
-            f"from {low} to {high} calls/s. Comparisons of this run with others mean little."
+            "This machine was busy with something else when it was calibrated: a bare echo reached"
+            f" from {low} to {high} calls/s. Comparisons of this run with others mean little."
         )
 
 

@@ -197,7 +197,7 @@ def test_a_comparison_that_is_ended_early_decides_nothing(ended_by: str, after: 
     comparison = servers.compare()
     assert comparison.report.fastest == (20 if after == 1 else 10) * MS
     assert [result.outcome for result in comparison.results] == ["inconclusive"] * len(_NAMES)
-    done = "2 runs, there 2" if after == 6 else "0 runs, there 0"
+    done = "runs: 2, there 2" if after == 6 else "runs: 0, there 0"
     assert {result.figure for result in comparison.results} == {done}
 
 

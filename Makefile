@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # gRPC would start threads of its own in every child between fork and exec, which may crash it.
 export GRPC_ENABLE_FORK_SUPPORT := 0
-.PHONY: help setup run unleash unleash-package ghz demo test e2e-rollout faults bench simulate histories lint format generate lock clean
+.PHONY: help setup run unleash unleash-package ghz demo test e2e-rollout faults bench load simulate histories lint format generate lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -61,6 +61,9 @@ $(GHZ): tests/load/ghz/program/go.mod tests/load/ghz/program/go.sum
 
 bench: setup  ## measure how fast it is, in 25 minutes, the machine for itself (ARGS: --only, --resume, --quick, --table, --keep)
 	$(BIN)/python -m tests.load.bench $(ARGS)
+
+load: setup  ## let 100 users call a server of its own for half a minute, with gates (ARGS: options of `patron-load`)
+	$(BIN)/python -m tests.load $(ARGS)
 
 simulate: setup  ## roll features out 90,000 times, by chance alone, in 15 minutes (ARGS: --rollouts, --processes, --keep)
 	$(BIN)/python -m tests.simulation $(ARGS)

@@ -49,6 +49,17 @@ class Shape(Enum):
     CONST = "const"
     STEP = "step"
     LINE = "line"
+    STAGES = "stages"
+    """Straight on from stage to stage; scenarios say it so, ghz has no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the time in which a number goes straight to another one."""
+
+    duration: float
+    """In seconds; 0: it is there at once."""
+    target: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,8 @@ class Ramp:
     """In seconds."""
     max_duration: float = 0
     """For how many seconds it changes; 0: until `end`."""
+    stages: Sequence[Stage] = ()
+    """Of `STAGES` alone, one after the other; it stays where the last one ends."""
 
 
 class Stop(Enum):

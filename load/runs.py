@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO, Final
@@ -18,10 +18,12 @@ from load.data.sources import source_of
 from load.engine import generate
 from load.engine.schedules import staircase
 from load.errors import ConfigError
-from load.jobs import Job, Pace
+from load.jobs import Job, Pace, Shape
 from load.recording import Progress, Recording, build_report
 from load.report.model import Report
 from load.report.options import options_of
+from load.scenarios.building import job_of
+from load.scenarios.model import Scenario
 from load.targets.connecting import target_of
 from load.targets.methods import find_method
 
@@ -84,6 +86,21 @@ def prepare(config: Config, given: bytes, *, processes: int = 0) -> Job:
     )
 
 
+def prepare_scenario(scenario: Scenario, *, processes: int = 0) -> Job:
+    """Return what is to be done: files have been read, methods found, and the messages made.
+
+    Args:
+        scenario: What is asked for.
+        processes: How many processes generate the load; 0: as many as have something to do.
+
+    Raises:
+        LoadError: The server cannot be asked, there is no such method, or the data makes no
+            message of one.
+    """
+    processes = processes_for(scenario.config, scenario.pace, processes)
+    return replace(job_of(scenario), processes=processes)
+
+
 def telling_of(config: Config, given: bytes, warnings: Sequence[str]) -> Telling:
     """Return how a run is told of.
 
@@ -108,6 +125,23 @@ def telling_of(config: Config, given: bytes, warnings: Sequence[str]) -> Telling
         skip_first=config.skip_first,
         count_errors=config.count_errors,
         warnings=warnings,
+    )
+
+
+def telling_of_scenario(scenario: Scenario) -> Telling:
+    """Return how the run of a scenario is told of.
+
+    Its report has those of its options that ghz has a place for.
+    """
+    config = scenario.config
+    return Telling(
+        options=options_of(
+            config, cpus=config.cpus or _available_cores(), metadata=config.metadata
+        ),
+        tags=config.tags,
+        skip_first=config.skip_first,
+        count_errors=config.count_errors,
+        warnings=scenario.warnings,
     )
 
 
@@ -173,6 +207,8 @@ def _available_cores() -> int:
 
 
 def _most_workers(pace: Pace) -> int:
+    if pace.workers.shape is Shape.STAGES:
+        return max(1, int(max(stage.target for stage in pace.workers.stages)))
     stairs = islice(staircase(pace.workers), _MANY_STAIRS)
     return max(1, int(max(stair.value for stair in stairs)))
 

@@ -6,13 +6,15 @@ from typing import Any, Final
 import click
 
 from load.cli.command import CommandWithReport
-from load.cli.options import Flag, configuration_flags
+from load.cli.options import Flag, NamedPath, configuration_flags
+from load.cli.plans import Plan, plan_of, plan_of_scenario
 from load.cli.report import report
 from load.config.model import Config
-from load.config.printing import to_file
 from load.config.resolving import resolve
+from load.errors import ConfigError
 
 _RUN: Final = "Configuration and processes"
+_SCENARIO: Final = "Scenarios: several calls, as users make them"
 _GATES: Final = "Gates: what is not shown ends with exit code 99, a regression with 98"
 
 
@@ -39,6 +41,28 @@ _GATES: Final = "Gates: what is not shown ends with exit code 99, a regression w
     type=click.IntRange(1),
     metavar="N",
     help="How many processes generate the load: as many as there are cores and connections for.",
+)
+@click.option(
+    "--scenario",
+    cls=Flag,
+    heading=_SCENARIO,
+    metavar="PATH",
+    help="A file that says what is called, and how; the flags of what it has go first.",
+)
+@click.option(
+    "--rows",
+    cls=Flag,
+    heading=_SCENARIO,
+    multiple=True,
+    type=NamedPath(),
+    help="A file of rows instead of the one that the scenario names; can be repeated.",
+)
+@click.option(
+    "--warm-up",
+    cls=Flag,
+    heading=_SCENARIO,
+    metavar="DURATION",
+    help="For how long calls are made before any is counted.",
 )
 @configuration_flags
 @click.option(
@@ -99,18 +123,36 @@ def main(
 
     The options are those of ghz, and so are its files of options in JSON, TOML and YAML.
     """
-    flags = {field: given.pop(field) for field in Config.__struct_fields__}
-    said = {field: value for field, value in flags.items() if value is not None}
-    resolved = resolve(config or "", said)
-    for warning in resolved.warnings:
+    plan = _plan(config, given)
+    for warning in plan.warnings:
         click.echo(f"Warning: {warning}", err=True)
     if print_config:
-        click.echo(json.dumps(to_file(resolved.config), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(plan.document, ensure_ascii=False, indent=2))
         return
     # Only now: --help and --print-config need not wait for gRPC.
     from load.cli.running import Asked, execute
 
-    ctx.exit(execute(resolved, Asked(**given)))
+    ctx.exit(execute(plan, Asked(**given)))
+
+
+def _plan(config: str | None, given: dict[str, Any]) -> Plan:
+    """Return what is to be run; its flags are taken from those that are given.
+
+    Raises:
+        ConfigError: They say nothing that could be run.
+    """
+    flags = {field: given.pop(field) for field in Config.__struct_fields__}
+    said = {field: value for field, value in flags.items() if value is not None}
+    scenario, rows, warm_up = (given.pop(name) for name in ("scenario", "rows", "warm_up"))
+    if scenario is None:
+        if rows or warm_up is not None:
+            raise ConfigError(f"{'rows' if rows else 'warm-up'}: goes with scenario")
+        return plan_of(resolve(config or "", said))
+    if config is not None:
+        raise ConfigError("config: excludes scenario, which says all that such a file does")
+    from load.scenarios.reading import read_scenario
+
+    return plan_of_scenario(read_scenario(scenario, said, rows=dict(rows), warm_up=warm_up))
 
 
 main.others = {"report": report}

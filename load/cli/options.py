@@ -46,6 +46,24 @@ class _Value(click.ParamType[Any]):
             self.fail(str(error), param, ctx)
 
 
+class NamedPath(click.ParamType[tuple[str, str]]):
+    """A path with a name before it."""
+
+    name = "NAME=PATH"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it.
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Return both."""
+        name, equals, path = str(value).partition("=")
+        if not (name and equals and path):
+            self.fail(f"{value!r} is not like NAME=PATH", param, ctx)
+        return name, path
+
+
 def configuration_flags(command: _Command) -> _Command:
     """Add a flag for each option; what nobody has set is None."""
     for option in reversed(OPTIONS):

@@ -1,6 +1,5 @@
 """A run as the command line asks for it: its gates, its report, and its exit code."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +9,9 @@ import click
 
 from load.cli.debug_log import DebugLog, debug_log
 from load.cli.interrupts import cancelling
+from load.cli.plans import Plan
 from load.cli.progress import progress_line
 from load.cli.writing import check_output, write
-from load.config.printing import to_file
-from load.config.resolving import Resolved
 from load.errors import ConfigError, LoadError
 from load.gates.exits import exit_code
 from load.gates.gated import Gates, run_gated
@@ -21,7 +19,7 @@ from load.jobs import Job
 from load.recording.machine import this_machine
 from load.report.formats import render
 from load.report.model import Report
-from load.runs import Telling, prepare, read_input, run, telling_of
+from load.runs import Telling, run
 
 FAILED: Final = 1
 
@@ -39,34 +37,34 @@ class Asked:
     calibrate: bool
 
 
-def execute(resolved: Resolved, asked: Asked) -> int:
+def execute(plan: Plan, asked: Asked) -> int:
     """Run what was asked for, write its report, and return the exit code.
 
     Raises:
         LoadError: It could not be run.
         KeyboardInterrupt: It was ended at once.
     """
-    config = resolved.config
-    gates = _gates(asked)
+    config = plan.config
+    gates = _gates(asked, plan.thresholds)
     check_output(config.output)
     with debug_log(config.debug) as log:
         try:
-            return _execute(resolved, asked, gates, log)
+            return _execute(plan, asked, gates, log)
         except LoadError as error:
             log.write("The run failed", level="error", error=str(error))
             raise
 
 
-def _execute(resolved: Resolved, asked: Asked, gates: Gates, log: DebugLog) -> int:
-    config = resolved.config
-    log.write("Start run", config=to_file(config))
-    for warning in resolved.warnings:
+def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
+    config = plan.config
+    log.write("Start run", config=plan.document)
+    for warning in plan.warnings:
         log.write(warning, level="warn")
-    given = read_input(config, sys.stdin.buffer)
-    job = prepare(config, given, processes=asked.processes or 0)
-    telling = telling_of(config, given, resolved.warnings)
+    job, telling = plan.prepare(asked.processes or 0)
     gates.check(job, machine=this_machine().id, options=telling.options)
-    log.write("Prepared", call=job.calls[0].method.full_name, processes=job.processes)
+    log.write(
+        "Prepared", calls=[call.method.full_name for call in job.calls], processes=job.processes
+    )
     report = _run(job, telling, gates)
     log.write(
         "Run finished",
@@ -75,7 +73,7 @@ def _execute(resolved: Resolved, asked: Asked, gates: Gates, log: DebugLog) -> i
         statuses=report.status_code_distribution,
         errors=report.error_distribution,
     )
-    _tell_warnings(report, told=resolved.warnings, log=log)
+    _tell_warnings(report, told=plan.warnings, log=log)
     log.write("Writing the report", path=config.output or "stdout")
     write(render(report, config.format), config.output)
     if report.patron and report.patron.failure:
@@ -83,7 +81,7 @@ def _execute(resolved: Resolved, asked: Asked, gates: Gates, log: DebugLog) -> i
     return exit_code(report.patron.gates) if report.patron else 0
 
 
-def _gates(asked: Asked) -> Gates:
+def _gates(asked: Asked, own: Sequence[str]) -> Gates:
     """Return the gates; a file that they name is read.
 
     Raises:
@@ -95,10 +93,10 @@ def _gates(asked: Asked) -> Gates:
         raise ConfigError("max-regression: goes with against or baseline")
     gates = Gates(against=asked.against or "", runs=asked.runs, calibrate=asked.calibrate)
     # Only where they are asked for: what they reckon with takes a second to import.
-    if asked.thresholds:
+    if thresholds := [*own, *asked.thresholds]:
         from load.gates.thresholds import parse_threshold
 
-        gates = replace(gates, thresholds=[parse_threshold(text) for text in asked.thresholds])
+        gates = replace(gates, thresholds=[parse_threshold(text) for text in thresholds])
     if asked.baseline:
         from load.gates.baseline import read_baseline
 

@@ -6,7 +6,7 @@ from typing import Final
 from load.config.durations import format_duration
 from load.config.model import Config
 from load.config.options import OPTIONS, Kind
-from load.config.pacing import call_limit, rate_of, time_limit, workers_of
+from load.config.pacing import NO_LIMIT, call_limit, rate_of, time_limit, workers_of
 from load.errors import ConfigError
 from load.jobs import Ramp, Shape
 
@@ -47,10 +47,11 @@ def check_call(config: Config) -> None:
 def warnings_of(config: Config) -> Iterator[str]:
     """Yield, in a line each, what somebody might expect and does not get."""
     if config.max_duration:
-        yield (
-            f"max-duration: the run ends after {config.total:,} calls (total), if they are made"
-            f" within {format_duration(config.max_duration)}; ghz goes on until that is over"
-        )
+        if config.total != NO_LIMIT:
+            yield (
+                f"max-duration: the run ends after {config.total:,} calls (total), if they are made"
+                f" within {format_duration(config.max_duration)}; ghz goes on until that is over"
+            )
         if config.duration:
             yield "duration: has no effect: max-duration goes first"
     if config.insecure:

@@ -29,6 +29,8 @@ class Read:
     """With the defaults of files, where it doesn't say."""
     warnings: tuple[str, ...]
     """What in it has no effect, in a line each."""
+    said: frozenset[str] = frozenset()
+    """The fields of `Config` that it says."""
 
 
 def read_config(path: str) -> Read:
@@ -39,10 +41,8 @@ def read_config(path: str) -> Read:
     Raises:
         ConfigError: It cannot be read, or a key has a value that it cannot have.
     """
-    form, document = _document(path)
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: must be an object of options")
-    values: dict[str, Any] = dict(FILE_DEFAULTS)
+    form, document = read_document(path)
+    values: dict[str, Any] = {}
     warnings = []
     for key, value in document.items():
         name = str(key)
@@ -51,27 +51,38 @@ def read_config(path: str) -> Read:
             warnings.append(f"{path}: the key {name!r} is unknown, and ignored{_hint(name)}")
         elif value is not None:
             try:
-                values[option.field] = from_file(option, _plain(value))
+                values[option.field] = from_file(option, plain(value))
             except ConfigError as error:
                 raise ConfigError(f"{path}: {option.key}: {error}") from None
-    return Read(Config(**values), tuple(warnings))
+    return Read(Config(**{**FILE_DEFAULTS, **values}), tuple(warnings), frozenset(values))
 
 
-def _document(path: str) -> tuple[str, Any]:
-    """Return the form of a file, and what it says."""
+def read_document(path: str, named: str = "config") -> tuple[str, dict[str, Any]]:
+    """Return the form of a file, by the ending of its name, and the object that it says.
+
+    Args:
+        path: Of the file.
+        named: What names it, such as a flag.
+
+    Raises:
+        ConfigError: It cannot be read, or says something else.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"config: cannot read {path}: {error.strerror}") from None
+        raise ConfigError(f"{named}: cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"config: {path} is not in UTF-8") from None
+        raise ConfigError(f"{named}: {path} is not in UTF-8") from None
     form = Path(path).suffix.lower().removeprefix(".")
     if form not in _FORMATS:
-        raise ConfigError(f"config: {path} does not end with .json, .toml, .yaml or .yml")
+        raise ConfigError(f"{named}: {path} does not end with .json, .toml, .yaml or .yml")
     try:
-        return form, _parsed(form, text)
+        document = _parsed(form, text)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: must be an object of options")
+    return form, document
 
 
 def _parsed(form: str, text: str) -> Any:  # noqa: ANN401 - whatever it says.
@@ -89,13 +100,17 @@ def _is_textual(key: str) -> bool:
     return key in _BY_KEY and _BY_KEY[key].kind.textual
 
 
-def _plain(value: object) -> object:
-    """Return a value of the types that JSON has."""
+def plain(value: object) -> object:
+    """Return a value of the types that JSON has; dates and times are texts.
+
+    Raises:
+        ConfigError: There is something in it that no message has.
+    """
     match value:
         case dict():
-            return {_name(key): _plain(each) for key, each in value.items()}
+            return {_name(key): plain(each) for key, each in value.items()}
         case list():
-            return [_plain(each) for each in value]
+            return [plain(each) for each in value]
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case date() | time():

@@ -169,7 +169,7 @@ OPTIONS: Final = (
         "max_duration",
         Kind.DURATION,
         Group.AMOUNT,
-        "For how long at most: --total may be reached before.",
+        "For how long at most: a --total that is set may be reached before.",
         short="x",
     ),
     Option(

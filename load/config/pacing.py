@@ -5,6 +5,8 @@ from typing import Final
 from load.config.model import Config
 from load.jobs import Pace, Ramp, Shape, Stop
 
+NO_LIMIT: Final = 2**31 - 1
+"""The total that ghz puts in reports of runs that a time ends."""
 _SECOND: Final = 1_000_000_000
 
 
@@ -16,9 +18,10 @@ def seconds(nanoseconds: int) -> float:
 def call_limit(config: Config) -> int | None:
     """Return after how many calls a run ends; None: after a time alone.
 
-    With `max-duration`, `total` counts: ghz says so and does not do so.
+    With `max-duration`, a `total` that somebody has set counts: ghz says so and does not do so.
     """
-    return None if config.duration and not config.max_duration else config.total
+    timed = config.duration and not config.max_duration
+    return None if timed or config.total == NO_LIMIT else config.total
 
 
 def time_limit(config: Config) -> int:

@@ -9,6 +9,7 @@ import msgspec
 from load.config.checks import check, check_call, warnings_of
 from load.config.files import Read, read_config
 from load.config.model import Config
+from load.config.pacing import NO_LIMIT
 
 _ALTERNATIVES: Final = (
     ("proto", "protoset", "stubs"),
@@ -46,6 +47,8 @@ def resolve(path: str, flags: Mapping[str, Any], *, names_call: bool = True) -> 
     config = msgspec.structs.replace(read.config, **{**_unsaid(flags), **flags})
     # As with ghz, no connections are the usual number of them.
     config = msgspec.structs.replace(config, connections=config.connections or 1)
+    if config.max_duration and "total" not in {*flags, *read.said}:
+        config = msgspec.structs.replace(config, total=NO_LIMIT)
     check(config)
     if names_call:
         check_call(config)

@@ -5,13 +5,13 @@ import base64
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import grpc.aio
+from grpc import StatusCode
 from grpc.aio import AioRpcError
 
 from load.calls import Call, Kind, Payload
@@ -20,6 +20,10 @@ from load.engine.outcomes import ANSWERED, CANCELLED, CUT_OFF, Outcome, outcome_
 _Style: TypeAlias = Any
 _Rpc: TypeAlias = Any
 """What begins calls, and a call: the types of grpc.aio know of none without serializers."""
+_NOT_SENT: Final = "Internal error from Core"
+_TRIES: Final = 500
+_PAUSE: Final = 0.002
+_T = TypeVar("_T")
 
 
 class Maker(Protocol):
@@ -56,19 +60,62 @@ class _Unary:
                 payload.messages[0], timeout=self._timeout, metadata=payload.metadata or None
             )
         except AioRpcError as error:
-            return outcome_of(error)
+            return outcome_of(error.code(), error.details())
         except asyncio.CancelledError:
             # Nobody cancels a worker: it was the connection that was closed.
             return CUT_OFF
         return ANSWERED
 
 
-@dataclass(slots=True)
-class _Messages:
-    """How many there were in a call."""
+class _Talk:
+    """A call with its messages, and its end."""
 
-    sent: int = 0
-    received: int = 0
+    def __init__(self, rpc: _Rpc, payload: Payload, sent: int) -> None:
+        self.rpc = rpc
+        self.payload = payload
+        self.sent = sent
+        self.received = 0
+        self.over = asyncio.Event()
+        self._said: tuple[StatusCode, str | None] | None = None
+        rpc.add_done_callback(self._hear)
+
+    def _hear(self, _: _Rpc) -> None:
+        self._look()
+        self.over.set()
+
+    def _look(self) -> None:
+        # Where a message cannot be sent because the server has ended the call, grpc.aio says so
+        # before it has heard what the server says; or after that, and forgets it.
+        details = _at_once(self.rpc.details())
+        if details != _NOT_SENT:
+            self._said = _at_once(self.rpc.code()), details
+
+    async def failure(self) -> Outcome:
+        """Return how the call failed, as soon as that is known."""
+        for _ in range(_TRIES):
+            if self._said:
+                return outcome_of(*self._said)
+            await asyncio.sleep(_PAUSE)
+            self._look()
+        return outcome_of(StatusCode.INTERNAL, _NOT_SENT)
+
+    async def trailers(self, names: Container[str]) -> Sequence[tuple[str, str]]:
+        """Return the values of those of its trailers that have these names."""
+        return [
+            (name, base64.b64encode(value).decode() if isinstance(value, bytes) else value)
+            for name, value in await self.rpc.trailing_metadata()
+            if name in names
+        ]
+
+
+def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:
+    """Return what is known already, without letting anything happen meanwhile."""
+    try:
+        answer.send(None)
+    except StopIteration as end:
+        value: _T = end.value
+        return value
+    raise AssertionError
 
 
 class _Maker(ABC):
@@ -86,25 +133,24 @@ class _Maker(ABC):
         Raises:
             DataError: The data does not make a message of the stream.
         """
-        messages = _Messages()
-        rpc = self._open(payload, messages)
+        talk = self._open(payload)
         try:
-            outcome = await self._carry_on(rpc, payload, messages)
-        except AioRpcError as error:
-            outcome = outcome_of(error)
+            outcome = await self._carry_on(talk)
+        except AioRpcError:
+            outcome = await talk.failure()
         except asyncio.CancelledError:
             outcome = CUT_OFF
         return outcome._replace(
-            sent=messages.sent,
-            received=messages.received,
-            trailers=await self._trailers_of(rpc) if self._trailers else (),
+            sent=talk.sent,
+            received=talk.received,
+            trailers=await talk.trailers(self._trailers) if self._trailers else (),
         )
 
     @abstractmethod
-    def _open(self, payload: Payload, messages: _Messages) -> _Rpc: ...
+    def _open(self, payload: Payload) -> _Talk: ...
 
     @abstractmethod
-    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
+    async def _carry_on(self, talk: _Talk) -> Outcome:
         """Do what is to be done until the end.
 
         Raises:
@@ -113,48 +159,39 @@ class _Maker(ABC):
             DataError: The data does not make a message of the stream.
         """
 
-    async def _trailers_of(self, rpc: _Rpc) -> Sequence[tuple[str, str]]:
-        return [
-            (name, base64.b64encode(value).decode() if isinstance(value, bytes) else value)
-            for name, value in await rpc.trailing_metadata()
-            if name in self._trailers
-        ]
-
 
 class _SendingOne(_Maker):
-    def _open(self, payload: Payload, messages: _Messages) -> _Rpc:
-        messages.sent = 1
-        return self._begin(
+    def _open(self, payload: Payload) -> _Talk:
+        rpc = self._begin(
             payload.messages[0], timeout=self._timeout, metadata=payload.metadata or None
         )
+        return _Talk(rpc, payload, sent=1)
 
 
 class _SendingMany(_Maker):
-    def _open(self, payload: Payload, messages: _Messages) -> _Rpc:
-        del messages
-        return self._begin(timeout=self._timeout, metadata=payload.metadata or None)
+    def _open(self, payload: Payload) -> _Talk:
+        rpc = self._begin(timeout=self._timeout, metadata=payload.metadata or None)
+        return _Talk(rpc, payload, sent=0)
 
-    async def _send(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> None:
+    async def _send(self, talk: _Talk) -> None:
         """Send what there is, and say that it was all; stop when the call ends before."""
-        over = asyncio.Event()
-        rpc.add_done_callback(lambda _: over.set())
         until = time.monotonic() + (self._stream.duration or math.inf)
         try:
-            for message in self._messages(payload):
-                if messages.sent and self._stream.interval:
+            for message in self._messages(talk.payload):
+                if talk.sent and self._stream.interval:
                     pause = min(self._stream.interval, until - time.monotonic())
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(over.wait(), max(pause, 0))
-                if over.is_set() or time.monotonic() >= until:
+                        await asyncio.wait_for(talk.over.wait(), max(pause, 0))
+                if talk.over.is_set() or time.monotonic() >= until:
                     break
-                await rpc.write(message)
-                messages.sent += 1
-            await rpc.done_writing()
+                await talk.rpc.write(message)
+                talk.sent += 1
+            await talk.rpc.done_writing()
         except (AioRpcError, asyncio.InvalidStateError):
             # The server has ended the call. How, is told when it is awaited.
             return
         except BaseException:
-            rpc.cancel()
+            talk.rpc.cancel()
             raise
 
     def _messages(self, payload: Payload) -> Iterator[bytes]:
@@ -167,54 +204,52 @@ class _SendingMany(_Maker):
 
 
 class _UnaryWithTrailers(_SendingOne):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
-        del payload
-        await rpc
-        messages.received = 1
+    async def _carry_on(self, talk: _Talk) -> Outcome:
+        await talk.rpc
+        talk.received = 1
         return ANSWERED
 
 
 class _ServerStream(_SendingOne):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
-        del payload
+    async def _carry_on(self, talk: _Talk) -> Outcome:
         ended_here = False
 
         def end() -> None:
             nonlocal ended_here
             ended_here = True
-            rpc.cancel()
+            talk.rpc.cancel()
 
         seconds = self._stream.duration
-        over = asyncio.get_running_loop().call_later(seconds, end) if seconds else None
+        timer = asyncio.get_running_loop().call_later(seconds, end) if seconds else None
         try:
-            async for _ in rpc:
-                messages.received += 1
-                if messages.received == self._stream.count:
+            async for _ in talk.rpc:
+                talk.received += 1
+                if talk.received == self._stream.count:
                     end()
         except asyncio.CancelledError:
             if ended_here:
                 return CANCELLED
             raise
         finally:
-            if over:
-                over.cancel()
+            if timer:
+                timer.cancel()
         return ANSWERED
 
 
 class _ClientStream(_SendingMany):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
-        await self._send(rpc, payload, messages)
-        await rpc
-        messages.received = 1
+    async def _carry_on(self, talk: _Talk) -> Outcome:
+        await self._send(talk)
+        await talk.rpc
+        talk.received = 1
         return ANSWERED
 
 
 class _BidiStream(_SendingMany):
-    async def _carry_on(self, rpc: _Rpc, payload: Payload, messages: _Messages) -> Outcome:
-        sending = asyncio.create_task(self._send(rpc, payload, messages))
+    async def _carry_on(self, talk: _Talk) -> Outcome:
+        sending = asyncio.create_task(self._send(talk))
         try:
-            async for _ in rpc:
-                messages.received += 1
+            async for _ in talk.rpc:
+                talk.received += 1
         finally:
             # It ends with the call. What it says of that is said above; what is wrong with the
             # data, only here.

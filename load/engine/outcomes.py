@@ -1,21 +1,11 @@
 """How a call ended, in the words of Go's gRPC."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from grpc import StatusCode
 
 from load.records import STATUSES
-
-
-class Failed(Protocol):
-    """What gRPC raises, in any of its ways to call."""
-
-    def code(self) -> StatusCode:
-        """Return the status code."""
-
-    def details(self) -> str | None:
-        """Return what the server, or gRPC, says about it."""
 
 
 class Outcome(NamedTuple):
@@ -46,12 +36,12 @@ CUT_OFF: Final = _outcome(
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
 _LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
+"""The same in the words of gRPC's C core."""
 
 
-def outcome_of(error: Failed) -> Outcome:
-    """Return how a call ended that failed, as far as the error tells."""
-    status, _ = error.code().value
-    details = error.details() or ""
+def outcome_of(code: StatusCode, details: str | None) -> Outcome:
+    """Return how a call ended that failed, as far as this tells."""
+    status, _ = code.value
     if status == _LATE.status and details in _LATE_HERE:
         return _LATE
-    return _outcome(STATUSES[status], details)
+    return _outcome(STATUSES[status], details or "")

@@ -1,10 +1,11 @@
 """Waiting until a moment, or until there is nothing to wait for any more."""
 
 import asyncio
+import heapq
 import time
-from typing import Final
+from itertools import count
 
-_SECOND: Final = 1_000_000_000
+from load.engine.alarms import alarm_of
 
 
 class Rests:
@@ -12,32 +13,39 @@ class Rests:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._resting: set[asyncio.Future[None]] = set()
+        self._alarm = alarm_of(self._ring)
+        # By their moments; the number only keeps two of the same moment apart.
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = count()
         self.over = False
         """Whether nobody waits any more, because nothing is begun any more."""
 
     async def until(self, moment: int) -> bool:
-        """Wait until a moment; return whether it has come, for nobody waits when it is over.
-
-        Timers are exact to a millisecond, so that it may be half of one early.
-        """
-        left = moment - time.monotonic_ns()
-        if left > 0 and not self.over:
+        """Wait until a moment; return whether it has come, for nobody waits when it is over."""
+        if moment > time.monotonic_ns() and not self.over:
             rest = self._loop.create_future()
-            self._resting.add(rest)
-            timer = self._loop.call_later(left / _SECOND, _wake, rest)
+            heapq.heappush(self._waiting, (moment, next(self._numbers), rest))
+            if self._waiting[0][2] is rest:
+                self._alarm.set(moment)
             await rest
-            timer.cancel()
-            self._resting.discard(rest)
         return not self.over
 
     def end(self) -> None:
         """Wake all, for good."""
-        self.over = True
-        for rest in self._resting:
-            _wake(rest)
+        if not self.over:
+            self.over = True
+            self._alarm.close()
+            for _, _, rest in self._waiting:
+                rest.set_result(None)
 
-
-def _wake(rest: "asyncio.Future[None]") -> None:
-    if not rest.done():
+    def _ring(self) -> None:
+        waiting = self._waiting
+        # The first one is due even if the alarm is a bit early.
+        _, _, rest = heapq.heappop(waiting)
         rest.set_result(None)
+        now = time.monotonic_ns()
+        while waiting and waiting[0][0] <= now:
+            _, _, rest = heapq.heappop(waiting)
+            rest.set_result(None)
+        if waiting:
+            self._alarm.set(waiting[0][0])

@@ -66,7 +66,7 @@ class Run:
 
     def halt(self) -> None:
         """Begin no further call; those in flight end as they do when the time is over."""
-        self._stop("cancel")
+        self._stop("cancel", time.monotonic_ns())
 
     async def make(self, tell: Callable[[Chunk], None]) -> Ended:
         """Make the calls, and return how it was when all of them have ended.
@@ -101,13 +101,21 @@ class Run:
 
     async def _make_all(self) -> None:
         work = self._work
+        timing = asyncio.create_task(self._keep_time())
         async with work.tasks:
             work.tasks.create_task(Crowd(work, self._hire).gather())
-            if work.pace.duration is not None:
-                left = (work.begin - time.monotonic_ns()) / _SECOND + work.pace.duration
-                asyncio.get_running_loop().call_later(left, self._stop, "timeout")
+        timing.cancel()
+        # Whatever ended it, there is nothing to wait for any more.
+        work.rests.end()
         if self._closing:
             await self._closing
+
+    async def _keep_time(self) -> None:
+        work = self._work
+        if work.pace.duration is not None:
+            end = work.begin + int(work.pace.duration * _SECOND)
+            await asyncio.sleep((end - time.monotonic_ns()) / _SECOND)
+            self._stop("timeout", end)
 
     def _hire(self, index: int) -> Worker | None:
         connection = self._share.connection_of(index)
@@ -119,12 +127,12 @@ class Run:
             name = f"{self._job.name}:{name}"
         return worker_of(self._work, index, name, makers)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, at: int) -> None:
         work = self._work
         if work.stopped:
             return
         self._reason = reason
-        work.stopped = time.monotonic_ns()
+        work.stopped = at
         work.ignoring = self._job.pace.stop is Stop.IGNORE
         work.rests.end()
         if self._job.pace.stop is not Stop.WAIT:

@@ -15,6 +15,8 @@ from load.jobs import Ramp, Shape
 
 NEVER: Final = math.inf
 _FUZZ: Final = 1e-9
+_STAGE_WIDTH: Final = 0.1
+"""A straight line of a stage is a staircase of steps that take at most so many seconds."""
 
 
 class Stair(NamedTuple):
@@ -35,6 +37,8 @@ def staircase(ramp: Ramp) -> Iterator[Stair]:
     """
     if ramp.shape is Shape.CONST:
         return iter((Stair(0, ramp.start),))
+    if ramp.shape is Shape.STAGES:
+        return _staged(ramp)
     width = 1.0 if ramp.shape is Shape.LINE else ramp.step_duration
     if width <= 0:
         raise ConfigError("the duration of a step must be more than 0")
@@ -71,6 +75,21 @@ def _aimed(ramp: Ramp, width: float) -> Iterator[Stair]:
         yield Stair(index * width, value)
         if ramp.step == 0:
             return
+
+
+def _staged(ramp: Ramp) -> Iterator[Stair]:
+    """Go straight to the target of each stage; each step is as high as the line is in its middle.
+
+    So the sum over a stage is that of the line.
+    """
+    at, value = 0.0, ramp.start
+    for stage in ramp.stages:
+        rise = stage.target - value
+        steps = math.ceil(stage.duration / _STAGE_WIDTH) if rise else bool(stage.duration)
+        for index in range(steps):
+            yield Stair(at + index * stage.duration / steps, value + rise * (index + 0.5) / steps)
+        at, value = at + stage.duration, stage.target
+    yield Stair(at, value)
 
 
 class Schedule(Protocol):

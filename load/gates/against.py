@@ -133,7 +133,7 @@ def decide(
         if worsening > limit:
             gap += verdict_of_chance(p_values[index], _LEVEL)
         if measure.name in found:
-            gap += f"; {measure.amount(found[measure.name])} is found 4 times in 5"
+            gap += f"; of such runs, {measure.amount(found[measure.name])} is found 4 times in 5"
         fails = worsening > limit and p_values[index] <= _LEVEL
         figure = "{}, there {}".format(*map(measure.say, medians))
         results.append(result(measure, name, "fail" if fails else "pass", figure, gap))
@@ -218,6 +218,6 @@ def _summary(figures: Measured) -> str:
 
 
 def _undecided(judged: _Side, other: _Side, runs: int) -> Sequence[GateResult]:
-    done = f"{len(judged.runs)} runs, there {len(other.runs)}"
+    done = f"runs: {len(judged.runs)}, there {len(other.runs)}"
     gap = f"ended before {runs} of each"
     return [result(measure, other.host, "inconclusive", done, gap) for measure in MEASURES]

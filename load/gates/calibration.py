@@ -7,10 +7,10 @@ what a bare echo reached just before, leaves most of that out.
 import asyncio
 import multiprocessing
 import signal
-import statistics
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import grpc
 import uvloop
 
 from load.errors import LoadError
+from load.report import wording
 
 _SERVICE: Final = "patron.load.Calibration"
 _METHOD: Final = "Echo"
@@ -26,15 +27,40 @@ _TASKS: Final = 32
 _WARM_UP: Final = 0.25
 _PARTS: Final = 5
 _PART: Final = 0.2
+_UNSTEADY: Final = 1.5
+"""So many times the slowest part is the fastest, on a machine that does something else."""
 _PATIENCE: Final = 60
 """Seconds, for a machine that is very busy."""
 
 
-def calibrate() -> float:
-    """Return how many calls per second a bare grpc.aio client makes to a bare server, on loopback.
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How many calls per second a bare echo reached in each part of a second."""
+
+    parts: Sequence[float]
+
+    @property
+    def rate(self) -> float:
+        """The most of them: whatever else the machine does only ever takes away from that."""
+        return max(self.parts)
+
+    @property
+    def warning(self) -> str:
+        """What keeps runs from being compared by it; empty: nothing."""
+        if self.rate < _UNSTEADY * min(self.parts):
+            return ""
+        low, high = (wording.number(round(part)) for part in (min(self.parts), self.rate))
+        return (
+            "This machine was busy with something else when it was calibrated: a bare echo reached"
+            f" from {low} to {high} calls/s. Comparisons of this run with others mean little."
+        )
+
+
+def calibrate() -> Calibration:
+    """Return what a bare grpc.aio client reaches with a bare server, on loopback.
 
     Each is a process of its own, without serializers. It takes about three seconds, of which one
-    is measured: the median of five parts, so that a hiccup of the machine counts little.
+    is measured.
 
     Raises:
         LoadError: One of the processes failed; it has said why.
@@ -43,12 +69,13 @@ def calibrate() -> float:
         port = _told(server)
         with _child(_measure) as client:
             client.send(port)
-            return float(_told(client))
+            parts: Sequence[float] = _told(client)
+            return Calibration(parts)
 
 
 @contextmanager
 def _child(main: Callable[[Connection], None]) -> Iterator[Connection]:
-    """Lend a process by the connection to it; it ends when that is closed."""
+    """Lend a process by the connection to it; after that it is ended."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=main, args=(there,), daemon=True)
@@ -58,14 +85,14 @@ def _child(main: Callable[[Connection], None]) -> Iterator[Connection]:
         yield here
     finally:
         here.close()
-        process.join(_PATIENCE)
+        process.terminate()
+        process.join()
 
 
-def _told(child: Connection) -> float:
+def _told(child: Connection) -> Any:  # noqa: ANN401 - what the child has sent.
     try:
         if child.poll(_PATIENCE):
-            value: float = child.recv()
-            return value
+            return child.recv()
     except EOFError:
         pass
     raise LoadError("this machine could not be calibrated: the echo did not answer")
@@ -95,7 +122,7 @@ async def _served(parent: Connection) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     parent.send(port)
-    # It is ready to be read from when it has been closed.
+    # It is ready to be read from when the parent has gone, however that came about.
     closed = asyncio.Event()
     asyncio.get_running_loop().add_reader(parent.fileno(), closed.set)
     await closed.wait()
@@ -124,4 +151,4 @@ async def _measured(parent: Connection) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    parent.send(statistics.median(rates))
+    parent.send(rates)

@@ -68,10 +68,9 @@ def run_gated(
         LoadError: There is nothing to judge: a server can't be reached, or stopped answering.
         KeyboardInterrupt: It was interrupted before there was a report.
     """
-    calibration = None
-    if gates.calibrate or gates.baseline:
-        calibration = calibrate()
-        say(f"calibration: {wording.number(round(calibration))} calls/s of a bare echo")
+    calibration = calibrate() if gates.calibrate or gates.baseline else None
+    if calibration:
+        say(f"calibration: {wording.number(round(calibration.rate))} calls/s of a bare echo")
     results: list[GateResult] = []
     if gates.against:
         from load.gates import against  # noqa: PLC0415 - see above.
@@ -89,7 +88,10 @@ def run_gated(
         results += comparison.results
     else:
         report = run(job)
-    report = exits.keep(report, calibration=calibration)
+    if calibration:
+        report = exits.keep(
+            report, calibration=calibration.rate, warnings=[*filter(None, [calibration.warning])]
+        )
     if gates.baseline:
         from load.gates import baseline  # noqa: PLC0415 - see above.
 
@@ -97,7 +99,7 @@ def run_gated(
         results += gates.baseline.judge(report, allowed)
     results = [*(threshold.judge(report) for threshold in gates.thresholds), *results]
     warnings = [threshold.warning(report) for threshold in gates.thresholds]
-    report = exits.keep(report, results=results, warnings=list(filter(None, warnings)))
+    report = exits.keep(report, results=results, warnings=[*filter(None, warnings)])
     for line in exits.lines(results):
         say(line)
     return report

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
 
 _POWER: Final = 0.8
 _SIMULATED: Final = 500
@@ -31,6 +30,9 @@ def chance(judged: Runs, other: Runs) -> Numbers:
 
     It is exact. Where runs tie, as shares of errors do, it is rather too large.
     """
+    # Only now: it takes a second to import, which a run without comparisons need not wait for.
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415
+
     test = mannwhitneyu(judged, other, alternative="greater", method="exact", axis=-1)
     p_values: Numbers = np.asarray(test.pvalue)
     return p_values

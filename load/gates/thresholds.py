@@ -8,8 +8,6 @@ from enum import Enum
 from fractions import Fraction
 from typing import Final
 
-from scipy.special import bdtrc
-
 from load.config.durations import parse_duration
 from load.errors import ConfigError
 from load.gates.figures import Figures, Latencies, of_call, of_report, which_call
@@ -174,6 +172,9 @@ class Threshold:
         return _COMPARISONS[self.comparison](value, self.limit)
 
     def _surely_over(self, figures: Figures) -> bool:
+        # Only now: see `load.gates.significance`.
+        from scipy.special import bdtrc  # noqa: PLC0415
+
         # The chance of so many failures, or more, if the share were just the limit.
         chance = bdtrc(figures.errors - 1, figures.completed, float(self.limit))
         return figures.errors > 0 and bool(chance <= _CHANCE)

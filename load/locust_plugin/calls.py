@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
+import gevent
 import grpc
 from gevent.event import AsyncResult
 
@@ -76,9 +77,19 @@ class Calls:
         """Remember a call until it is discarded."""
         self._ongoing.add(call)
 
+    def knows(self, call: Ongoing) -> bool:
+        """Return whether it was not told of."""
+        return call in self._ongoing
+
     def discard(self, call: Ongoing) -> None:
         """Forget a call that was told of."""
         self._ongoing.discard(call)
+
+    def break_off(self, call: Ongoing) -> None:
+        """Break off a call, and forget it, unless that has been done."""
+        if self.knows(call):
+            self.discard(call)
+            call.break_off()
 
     def give_up(self, why: BaseException) -> None:
         """Cut off all of them."""
@@ -223,11 +234,14 @@ class MeasuredStream:
 
     def cancel(self) -> None:
         """Break the call off; if it has ended, nothing happens."""
-        self._calls.discard(self._ongoing)
-        self._ongoing.break_off()
+        self._calls.break_off(self._ongoing)
 
     def __del__(self) -> None:
-        self.cancel()
+        # Who has it no more may be just now stopped: then its call is cut off, and not broken off.
+        # And those who listen to its end may have to wait, which nobody can while memory is freed.
+        if self._calls.knows(self._ongoing):
+            self._ongoing.account.stamp()
+            gevent.spawn(self._calls.break_off, self._ongoing)
 
     def initial_metadata(self) -> Metadata:
         """Return what the server sent before its first answer; waits for it."""

@@ -21,7 +21,7 @@ class CallFailed(grpc.RpcError, RescheduleTask):
         self._code = code
         self._details = details
         self._trailing_metadata = trailing_metadata
-        outcome = outcome_of(self)
+        outcome = outcome_of(code, details)
         super().__init__(outcome.error)
         self.status = STATUSES[outcome.status]
         """The name that Go has for the code, such as `DeadlineExceeded`."""

@@ -6,6 +6,7 @@ to stop, and to tell of the rest.
 """
 
 import logging
+import signal
 import time
 from typing import Any, Final
 
@@ -47,7 +48,11 @@ def install(events: Events) -> None:
 
     def init(environment: Environment, runner: Runner, **_: object) -> None:
         # The time of gevent's loop stood still during all imports: --run-time would begin by then.
-        gevent.get_hub().loop.update_now()
+        hub = gevent.get_hub()
+        hub.loop.update_now()
+        # Python would raise it in whatever a user is doing, such as giving back a lock of gRPC's.
+        interrupt = (KeyboardInterrupt, KeyboardInterrupt())
+        gevent.signal_handler(signal.SIGINT, hub.handle_system_error, *interrupt)
         match runner:
             case WorkerRunner():
                 _Worker(environment, runner)

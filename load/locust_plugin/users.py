@@ -88,7 +88,7 @@ class GrpcUser(User):
             count_cut_off=prepared.count_cut_off,
         )
         self.channel = MeasuredChannel(self._connection.channel, meter, prepared.defaults)
-        self.stub = self.stub_class(self.channel) if self.stub_class else None
+        self.stub: Any = self.stub_class(self.channel) if self.stub_class else None
 
     def run(self) -> None:  # type: ignore[misc]  # For what has to be done after `on_stop`.
         """Live: connect, do tasks until stopped, and end all calls."""

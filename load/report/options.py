@@ -10,11 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from load.config.model import Config
-from load.config.pacing import call_limit, time_limit
+from load.config.pacing import NO_LIMIT, call_limit, time_limit
 
 _SECOND: Final = 1_000_000_000
-_ANY_NUMBER: Final = 2_147_483_647
-"""What ghz reports as the total of a run that has a duration."""
 
 
 class Options(
@@ -120,7 +118,7 @@ def options_of(
         "concurrency_step_duration": _step_duration(
             config.concurrency_schedule, config.concurrency_step_duration
         ),
-        "total": _ANY_NUMBER if limit is None else limit,
+        "total": NO_LIMIT if limit is None else limit,
         "duration": time_limit(config),
         "dial_timeout": config.connect_timeout,
         "binary": config.binary or bool(config.binary_file),

@@ -28,7 +28,7 @@ def quick() -> Iterator[Probe]:
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Probe]:
     """Lend a server that takes so long that a busy machine makes no difference."""
-    with probe_server("--delay", "0.3") as probe:
+    with probe_server("--delay", "0.2") as probe:
         yield probe
 
 
@@ -61,8 +61,8 @@ def test_slower_server_ends_with_98(tmp_path: Path, quick: Probe, slow: Probe) -
     assert [gate["outcome"] for gate in gates] == ["fail"] * 4 + ["pass"]
     for gate in gates:
         assert f"{gate['gate']}: {gate['figure']}; {gate['gap']}" in told
-    assert f"p95 against {quick.target}: 3" in told
-    assert f"run 10 of 10, {slow.target}: p95 3" in told
+    assert f"p95 against {quick.target}: 2" in told
+    assert f"run 10 of 10, {slow.target}: p95 2" in told
 
 
 def test_threshold_and_baseline(tmp_path: Path, quick: Probe, slow: Probe) -> None:
@@ -71,7 +71,7 @@ def test_threshold_and_baseline(tmp_path: Path, quick: Probe, slow: Probe) -> No
     # The time is over before the last calls are: those are no errors.
     code, told, report = _patron_load(
         base,
-        *("-z", "500ms", "--calibrate", "--threshold", "p95<1ns", "--threshold", "errors<1"),
+        *("-z", "500ms", "--threshold", "p95<1ns", "--threshold", "errors<1"),
         quick.target,
     )
     assert code == 99, told
@@ -79,9 +79,8 @@ def test_threshold_and_baseline(tmp_path: Path, quick: Probe, slow: Probe) -> No
     assert (
         report["patron"]["calls"][0]["cut_off"] == report["statusCodeDistribution"]["Unavailable"]
     )
-    assert report["patron"]["calibration"] > 0
 
-    # As slow as can be was the machine of that day, so nothing excuses this run.
+    # So slow was the machine of that day that nothing excuses this run.
     report["patron"]["calibration"] = 1e-3
     base.write_text(json.dumps(report))
     worse = ("-z", "500ms", "--baseline", str(base), slow.target)
@@ -94,9 +93,11 @@ def test_threshold_and_baseline(tmp_path: Path, quick: Probe, slow: Probe) -> No
     other = ("-z", "2s", "--baseline", str(base), slow.target)
     code, told, report = _patron_load(tmp_path / "other.json", *other)
     assert (code, report, slow.calls()) == (1, None, calls)
-    assert "duration 500000000 there, 2000000000 here" in told
+    assert "duration 500ms there, 2s here" in told
 
 
+@pytest.mark.fault
+@pytest.mark.slow
 def test_server_that_ends_during_a_comparison_is_told(tmp_path: Path, quick: Probe) -> None:
     """The comparison ends at once, with which server that was, and in which run."""
     with probe_server() as other:
@@ -115,7 +116,7 @@ def test_server_that_ends_during_a_comparison_is_told(tmp_path: Path, quick: Pro
 def test_calibration_leaves_nothing_behind() -> None:
     """The echo and its client are gone when it is over."""
     before = set(psutil.Process().children(recursive=True))
-    assert calibrate() > 0
+    assert min(calibrate().parts) > 0
     left = set(psutil.Process().children(recursive=True)) - before
     # The one that Python itself keeps for processes that are spawned.
     assert all("resource_tracker" in " ".join(process.cmdline()) for process in left)

@@ -348,13 +348,17 @@ def test_options_that_do_not_go_together_are_refused_by_name(
         resolve("", {**CALL, **flags})
 
 
-def test_the_time_ends_a_run_and_with_max_duration_the_calls_do_too() -> None:
-    """With both, max-duration goes first, as in ghz, which then forgets the calls."""
+def test_the_time_ends_a_run_and_with_max_duration_calls_that_are_asked_for_do_too() -> None:
+    """With both times, max-duration goes first, as in ghz, which then forgets any calls."""
     timed = pace_of(resolve("", {**CALL, "duration": 2 * 10**9, "total": 0}).config)
     assert (timed.total, timed.duration) == (None, 2)
-    both = resolve("", {**CALL, "duration": 2 * 10**9, "max_duration": 3 * 10**9})
+    times = {"duration": 2 * 10**9, "max_duration": 3 * 10**9}
+    both = resolve("", {**CALL, **times, "total": 200})
     assert (pace_of(both.config).total, pace_of(both.config).duration) == (200, 3)
     assert [warning.partition(":")[0] for warning in both.warnings] == ["max-duration", "duration"]
+    alone = resolve("", {**CALL, **times})
+    assert (pace_of(alone.config).total, pace_of(alone.config).duration) == (None, 3)
+    assert [warning.partition(":")[0] for warning in alone.warnings] == ["duration"]
 
 
 def test_schedules_become_ramps() -> None:

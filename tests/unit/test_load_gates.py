@@ -8,6 +8,7 @@ import pytest
 from load.errors import ConfigError, ReportError
 from load.gates import exits, gated
 from load.gates.baseline import read_baseline
+from load.gates.calibration import Calibration
 from load.gates.gated import Gates, run_gated
 from load.gates.thresholds import parse_threshold
 from load.jobs import Job
@@ -101,9 +102,9 @@ def test_run_with_a_baseline_is_calibrated(tmp_path: Path, monkeypatch: pytest.M
     """The machine is measured before the run, and the report keeps it to be a baseline itself."""
     order: list[str] = []
 
-    def calibrate() -> float:
+    def calibrate() -> Calibration:
         order.append("calibration")
-        return 4000
+        return Calibration([3900, 2600, 4000] if len(order) > 1 else [3900, 4000])
 
     def run(job: Job) -> Report:
         order.append("run")
@@ -120,6 +121,9 @@ def test_run_with_a_baseline_is_calibrated(tmp_path: Path, monkeypatch: pytest.M
     assert second.patron
     assert second.patron.calibration == 4000
     assert {gate.outcome for gate in second.patron.gates} == {"pass"}
+    assert first.patron
+    assert len(first.patron.warnings) == 1
+    assert "from 2,600 to 4,000 calls/s" in second.patron.warnings[1]
 
 
 def test_gates_that_cannot_be_judged_are_refused_before_the_run(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import click
 
 from tests.load.bench import machine
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.lab import FULL, QUICK, Lab, open_lab
 from tests.load.bench.page import write_page
-from tests.load.bench.places import BASELINE, REPOSITORY, report_path
+from tests.load.bench.places import BASELINE, report_path
 from tests.load.bench.registry import SCENARIOS, Scenario
 from tests.load.bench.report import Report
 from tests.load.bench.table import comparison, table
+from tests.load.world.errors import NotMeasured
+from tests.load.world.places import REPOSITORY
 
 _NOT_MEASURED = 1
 

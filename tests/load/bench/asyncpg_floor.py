@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.machine import Cores
-from tests.load.bench.places import REPOSITORY
 from tests.load.bench.recorded import Sent
+from tests.load.world.errors import NotMeasured
+from tests.load.world.places import REPOSITORY
 
 _SPARE_SECONDS = 60
 

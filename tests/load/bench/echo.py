@@ -9,10 +9,10 @@ from typing import Final
 
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.machine import Cores
-from tests.load.bench.places import FOLDER, GO_FLOOR
-from tests.load.bench.processes import accepts, free_port, started
+from tests.load.bench.places import FOLDER, GO_FLOOR, LOGS
+from tests.load.world.errors import NotMeasured
+from tests.load.world.processes import accepts, free_port, started
 
 METHOD: Final = "/patron.bench.Echo/Echo"
 _BUILD_SECONDS = 300
@@ -32,7 +32,7 @@ def bare_grpcio(cores: Cores) -> Iterator[str]:
     """Lend the address of a bare grpc.aio server."""
     port = free_port()
     command = [sys.executable, "-m", "tests.load.floors.grpcio_echo", str(port)]
-    with started("bare-grpcio", cores.for_server(command), ready=lambda: accepts(port)):
+    with started(LOGS / "bare-grpcio.log", cores.for_server(command), ready=lambda: accepts(port)):
         yield f"127.0.0.1:{port}"
 
 
@@ -57,5 +57,5 @@ def bare_grpc_go(cores: Cores) -> Iterator[str | None]:
         raise NotMeasured(f"the floor in Go cannot be built:\n{built.stderr}")
     port = free_port()
     command = [str(program), "-port", str(port)]
-    with started("bare-grpc-go", cores.for_server(command), ready=lambda: accepts(port)):
+    with started(LOGS / "bare-grpc-go.log", cores.for_server(command), ready=lambda: accepts(port)):
         yield f"127.0.0.1:{port}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.load.bench.errors import NotMeasured
+from tests.load.world.errors import NotMeasured
 
 CONNECTIONS: Final = 10
 STREAMS: Final = 10

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import click
 
 from tests.load.bench.machine import Cores
-from tests.load.bench.world import World, open_world
+from tests.load.bench.places import FOLDER
+from tests.load.world import calls
+from tests.load.world.merchants import World, open_world
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ class Lab:
         """The merchants of the scenarios."""
         if self._world is None:
             say("making the merchants")
-            opened: AbstractContextManager[World] = open_world(self.cores)
+            opened: AbstractContextManager[World] = open_world(
+                FOLDER / "world", self.cores, [calls.RECORDED_MERCHANT, *calls.MERCHANTS]
+            )
             self._world = self._closing.enter_context(opened)
         return self._world
 

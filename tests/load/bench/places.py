@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-REPOSITORY: Final = Path(__file__).parents[3]
-BUILD: Final = REPOSITORY / "build"
+from tests.load.world.places import BUILD, REPOSITORY
+
 FOLDER: Final = BUILD / "bench"
 """Databases, logs and programs."""
+LOGS: Final = FOLDER / "logs"
 GO_FLOOR: Final = REPOSITORY / "tests" / "load" / "floors" / "go"
 BASELINE: Final = REPOSITORY / "tests" / "load" / "baseline.json"
 PAGE: Final = REPOSITORY / "docs" / "performance.md"

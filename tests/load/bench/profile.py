@@ -17,13 +17,13 @@ import uvloop
 from server.logs import configure_logging
 from server.main import running
 from server.settings import Settings
-from tests.load.bench import calls
 from tests.load.bench.h2load import Load
 from tests.load.bench.lab import FULL, Lab, open_lab
 from tests.load.bench.machine import allow_many_files
 from tests.load.bench.places import FOLDER
 from tests.load.bench.scenarios.mixed import mixed_group
 from tests.load.bench.users import Group, live
+from tests.load.world import calls
 
 _MERCHANT = 50
 _SECONDS = 10

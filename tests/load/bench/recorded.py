@@ -14,11 +14,11 @@ import asyncpg
 import grpc
 from google.protobuf.message import Message
 
-from tests.load.bench import calls
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.machine import Cores
-from tests.load.bench.patron import serving
-from tests.load.bench.world import World
+from tests.load.world import calls
+from tests.load.world.errors import NotMeasured
+from tests.load.world.merchants import World
+from tests.load.world.patron import serving
 
 _ENTRY = re.compile(r"^\d{4}-\d\d-\d\d [^\[]*\[(\d+)\] \S* ?([A-Z]+):  ", re.MULTILINE)
 _TEXT = re.compile(r"(?P<kind>statement|execute [^:]+): (?P<sql>.*)", re.DOTALL)

@@ -1,18 +1,27 @@
 """Users who call a server, in a process of their own on the clients' core."""
 
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
+from load.calls import Call, Metadata, Moment, Payload
+from load.errors import LoadError
+from load.jobs import Job, Pace, Ramp, Stop, Target
+from load.report.model import Report
+from load.runs import Telling, run
+from tests.load.world import calls
+from tests.load.world.errors import NotMeasured
 
-from tests.load.bench.errors import NotMeasured
-from tests.load.bench.places import REPOSITORY
-
-_DRIVER: Final = "tests.load.bench.driver"
 _SPARE_SECONDS = 120
+_DEADLINE_SECONDS = 10
+_CONNECT_SECONDS = 30
+_BILL: Final = "CreateBill"
+_SUMMARY: Final = "GetSummary"
+_CACHE: Final = "patron-cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Experience:
     hits: int
     """How many of GetSummary were answered from the cache."""
     busy: float
-    """Which share of its core the driver used: near 1, it was the driver that was too slow."""
+    """Which share of its core the generator used: near 1, it was the one that was too slow."""
 
     @property
     def failed(self) -> int:
@@ -68,36 +77,116 @@ class Running:
 
     def __init__(self, group: Group) -> None:
         self._patience = group.warm_up + group.seconds + _SPARE_SECONDS
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", _DRIVER],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
+        self._by_due_time = group.every is not None
+        self._cancel = threading.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._report = self._thread.submit(
+            run, _job(group), Telling(options={}), cancel=self._cancel
         )
-        if self._process.stdin is None:
-            raise AssertionError
-        # Not as an argument, which everybody on the machine may read: there are tokens in it.
-        self._process.stdin.write(msgspec.json.encode(group))
-        self._process.stdin.close()
-        self._process.stdin = None
 
     def result(self) -> Experience:
         """Wait for the end and return what they met.
 
         Raises:
-            NotMeasured: The driver failed.
+            NotMeasured: The load could not be generated.
         """
         try:
-            output, _ = self._process.communicate(timeout=self._patience)
-        except subprocess.TimeoutExpired as error:
-            self._process.kill()
+            report = self._report.result(self._patience)
+        except TookTooLong as error:
+            self._cancel.set()
             raise NotMeasured("the users did not come to an end") from error
-        if self._process.returncode:
-            raise NotMeasured(f"the users' driver failed with {self._process.returncode}")
-        return msgspec.json.decode(output, type=Experience)
+        except LoadError as error:
+            raise NotMeasured(f"the users could not call: {error}") from error
+        finally:
+            self._thread.shutdown(wait=False)
+        return _experience(report, by_due_time=self._by_due_time)
 
 
 def live(group: Group) -> Experience:
     """Let the users call and return what they met; raises NotMeasured."""
     return Running(group).result()
+
+
+class _Requests:
+    """The requests of a method; each is for some merchant, any as likely as another."""
+
+    def __init__(self, method: str, merchants: Sequence[int], tokens: Mapping[int, str]) -> None:
+        self._merchants: Sequence[tuple[Iterator[bytes], Metadata]] = [
+            (_requests(method, merchant), (("authorization", f"Bearer {tokens[merchant]}"),))
+            for merchant in merchants
+        ]
+
+    def payload(self, moment: Moment) -> Payload:
+        """Return what a call sends."""
+        del moment
+        requests, metadata = random.choice(self._merchants)
+        return Payload((next(requests),), metadata)
+
+
+def _requests(method: str, merchant: int) -> Iterator[bytes]:
+    match method:
+        case "GetSummary":
+            return calls.Repeated([calls.get_summary()])
+        case "GetCustomer":
+            return calls.Repeated([calls.get_customer(merchant, each) for each in calls.CUSTOMERS])
+        case "ListCustomers":
+            return calls.Repeated([calls.list_customers()])
+        case "CreateBill":
+            return calls.BillRequests(merchant)
+        case _:
+            raise ValueError(f"nobody calls {method}")
+
+
+def _job(group: Group) -> Job:
+    return Job(
+        target=Target(group.target, credentials=None, connect_timeout=_CONNECT_SECONDS),
+        calls=[
+            Call(
+                calls.method(method),
+                _Requests(
+                    method, group.billed if method == _BILL else list(group.tokens), group.tokens
+                ),
+                weight=weight,
+                timeout=_DEADLINE_SECONDS,
+            )
+            for method, weight in group.mix.items()
+        ],
+        pace=Pace(
+            workers=Ramp(start=group.users),
+            duration=group.seconds,
+            warm_up=group.warm_up,
+            stop=Stop.WAIT,
+            pause=group.pause if group.every is None and any(group.pause) else None,
+            every=group.every,
+        ),
+        connections=group.users,
+        trailers=(_CACHE,),
+    )
+
+
+def _experience(report: Report, *, by_due_time: bool) -> Experience:
+    extra = report.patron
+    if extra is None:
+        raise AssertionError
+    if extra.failure:
+        raise NotMeasured(f"the users could not go on: {extra.failure}")
+    clock = extra.response if by_due_time else extra.service
+    methods = {each.call.rpartition(".")[2]: each for each in extra.calls}
+    hits = methods[_SUMMARY].trailers.get(_CACHE, {}).get("hit", 0) if _SUMMARY in methods else 0
+    well = {name: each.count - each.errors for name, each in methods.items()}
+    percentiles = {name: clock.percentiles.get(name, 0) for name in ("p50", "p95", "p99")}
+    return Experience(
+        calls=sum(well.values()),
+        errors={
+            status: count
+            for status, count in report.status_code_distribution.items()
+            if status != "OK"
+        },
+        milliseconds={
+            name: nanoseconds / 1_000_000
+            for name, nanoseconds in {**percentiles, "max": clock.slowest}.items()
+        },
+        methods=well,
+        hits=hits,
+        busy=extra.generator_busy,
+    )

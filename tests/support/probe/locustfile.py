@@ -1,15 +1,19 @@
-"""Users of locust that call the probe in every way: locust runs them in tests."""
+"""Users of locust that call the probe in every way; tests run some of them.
 
+With `CALLS_FOLDER`, each process writes there, to a file of its own, how long each call took.
+"""
+
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import task
+from locust import constant, events, task
 
-from load.locust_plugin import CallFailed, GhzShape, GrpcUser, constant_pacing
+from load.locust_plugin import GrpcUser, constant_pacing
 from tests.support.probe.contract import message_class
 
-_PROBE = "/probe.v1.Probe"
 _EchoRequest = message_class("EchoRequest")
 _RepeatRequest = message_class("RepeatRequest")
 
@@ -20,7 +24,7 @@ class ProbeStub:
     def __init__(self, channel: Any) -> None:
         def method(make: Any, name: str, answer: str) -> Any:
             return make(
-                f"{_PROBE}/{name}",
+                f"/probe.v1.Probe/{name}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=message_class(answer).FromString,
                 _registered_method=True,
@@ -36,20 +40,22 @@ class ProbeUser(GrpcUser):
     abstract = True
     stub_class = ProbeStub
     insecure = True
-    metadata = {"tenant": "t1"}  # noqa: RUF012 - locust's way.
+    stub: ProbeStub
 
 
 class Mixed(ProbeUser):
-    """Calls in all four ways."""
+    """Calls in all four ways, to the end or not."""
+
+    metadata = {"tenant": "t1"}  # noqa: RUF012 - as a configuration has it.
 
     @task(4)
     def echo(self) -> None:
         assert self.stub.Echo(_EchoRequest(name="ada")).request.name == "ada"
 
     @task
-    def by_name(self) -> None:
-        message = _EchoRequest(name="raw").SerializeToString()
-        assert b"raw" in self.channel.unary_unary("probe.v1.Probe/Echo")(message)
+    def raw(self) -> None:
+        echo = self.channel.unary_unary("probe.v1.Probe/Echo")
+        assert b"raw" in echo(_EchoRequest(name="raw").SerializeToString())
 
     @task
     def collect(self) -> None:
@@ -65,11 +71,68 @@ class Mixed(ProbeUser):
 
     @task
     def break_off(self) -> None:
-        for _ in self.stub.Repeat(_RepeatRequest(messages=1000, interval_milliseconds=1)):
+        for _ in self.stub.Repeat(_endless()):
             break
+
+
+class TooLate(ProbeUser):
+    """Waits for an answer that takes too long."""
+
+    wait_time = constant(100)
+    timeout = "100ms"
+
+    @task
+    def take(self) -> None:
+        list(self.stub.Repeat(_endless()))
+
+
+class CutOff(ProbeUser):
+    """Is stopped while it is answered, or looks away from a stream."""
+
+    wait_time = constant(100)
+
+    @task
+    def take(self) -> None:
+        list(self.stub.Repeat(_endless()))
+
+    @task
+    def hold(self) -> None:
+        stream = self.stub.Repeat(_endless())
+        next(stream)
+        gevent.sleep(100)
+
+
+class CutOffInSilence(CutOff):
+    """The same, but nobody is to know."""
+
+    duration_stop = "ignore"
+
+
+class Paced(ProbeUser):
+    """Calls a hundred times a second, whatever happens."""
+
+    wait_time = constant_pacing(0.01)
+
+    @task
+    def echo(self) -> None:
+        self.stub.Echo(_EchoRequest(name="ada"))
+
+
+def _endless() -> Any:
+    return _RepeatRequest(messages=1_000_000, interval_milliseconds=5)
 
 
 def _requests(count: int) -> Iterator[Any]:
     for _ in range(count):
         gevent.sleep(0.001)
         yield _EchoRequest(name="ada")
+
+
+if "CALLS_FOLDER" in os.environ:
+
+    def _write(name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
+        path = Path(os.environ["CALLS_FOLDER"], f"{os.getpid()}.txt")
+        with path.open("a") as file:
+            file.write(f"{name} {response_time!r} {exception is None}\n")
+
+    events.request.add_listener(_write)

@@ -63,6 +63,9 @@ class _Behaviour:
             self.calls[f"{method} {self._code.name}"] += 1
             await context.abort(self._code, "as it was told to")
 
+    def cancelled(self, method: str) -> None:
+        self.calls[f"{method} CANCELLED"] += 1
+
     def end(self, method: str) -> None:
         self.calls[f"{method} OK"] += 1
 
@@ -91,9 +94,14 @@ class _Methods:
 
     async def repeat(self, request: Any, context: Any) -> AsyncIterator[Any]:
         await self._behaviour.begin("Repeat", None, context)
-        for index in range(request.messages):
-            yield self._reply(request=message_class("EchoRequest")(big_number=index))
-            await asyncio.sleep(request.interval_milliseconds / 1000)
+        try:
+            for index in range(request.messages):
+                yield self._reply(request=message_class("EchoRequest")(big_number=index))
+                await asyncio.sleep(request.interval_milliseconds / 1000)
+        except (asyncio.CancelledError, GeneratorExit):
+            # The one as it waits, the other as an answer cannot be sent any more.
+            self._behaviour.cancelled("Repeat")
+            raise
         self._behaviour.end("Repeat")
 
     async def chat(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:

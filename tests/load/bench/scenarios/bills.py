@@ -7,17 +7,17 @@ from uuid import uuid4
 import asyncpg
 
 from patron.bill.v1.bill_service_pb2 import CreateBillRequest
-from tests.load.bench import calls
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import serving
 from tests.load.bench.pgbench import WARM_UP_SECONDS, Pgbench, script
 from tests.load.bench.places import FOLDER
 from tests.load.bench.recorded import Sent, record
 from tests.load.bench.report import Outcome
 from tests.load.bench.samples import median_ratio
 from tests.load.bench.users import Group, live
-from tests.load.bench.world import World
+from tests.load.world import calls
+from tests.load.world.errors import NotMeasured
+from tests.load.world.merchants import World
+from tests.load.world.patron import serving
 
 _METHOD = "CreateBill"
 _SECONDS = 5

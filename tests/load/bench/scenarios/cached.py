@@ -5,14 +5,15 @@ from typing import Any
 
 import grpc
 
-from tests.load.bench import calls, echo
-from tests.load.bench.errors import NotMeasured
+from tests.load.bench import echo
 from tests.load.bench.h2load import Load
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import Patron, serving
 from tests.load.bench.places import FOLDER
 from tests.load.bench.report import Outcome
 from tests.load.bench.samples import median_ratio
+from tests.load.world import calls
+from tests.load.world.errors import NotMeasured
+from tests.load.world.patron import Patron, serving
 
 METHOD = "GetSummary"
 _MERCHANT = 50

@@ -14,12 +14,12 @@ from server.auth.development import DevelopmentKey
 from server.cli.merchants import DEMO_MERCHANT_ID
 from server.cli.tokens import all_scopes
 from server.settings import Settings
-from tests.load.bench import calls
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import COMMAND
-from tests.load.bench.places import FOLDER
-from tests.load.bench.processes import accepts, free_port, started
+from tests.load.bench.places import FOLDER, LOGS
 from tests.load.bench.report import Outcome
+from tests.load.world import calls
+from tests.load.world.patron import COMMAND
+from tests.load.world.processes import accepts, free_port, started
 
 _CALL_SECONDS = 5
 
@@ -41,7 +41,7 @@ def _start() -> float:
     port = free_port()
     begun = time.monotonic()
     with started(
-        "cold",
+        LOGS / "cold.log",
         [*COMMAND, "--data-dir", str(data_dir), "--port", str(port), "--admin-port", "0"],
         ready=lambda: accepts(port) and _answers(f"127.0.0.1:{port}", metadata),
     ):

@@ -1,14 +1,14 @@
 """GetCustomer from PostgreSQL, whole chain, against asyncpg making the same round trips."""
 
-from tests.load.bench import calls
 from tests.load.bench.asyncpg_floor import AsyncpgFloor
 from tests.load.bench.h2load import CONNECTIONS, STREAMS, Load
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import serving
 from tests.load.bench.places import FOLDER
 from tests.load.bench.recorded import record
 from tests.load.bench.report import Outcome
 from tests.load.bench.samples import median_ratio
+from tests.load.world import calls
+from tests.load.world.patron import serving
 
 _METHOD = "GetCustomer"
 _SECONDS = 4

@@ -3,11 +3,11 @@
 from statistics import median
 
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import serving
 from tests.load.bench.report import Outcome
 from tests.load.bench.samples import median_ratio
 from tests.load.bench.scenarios.mixed import describe
 from tests.load.bench.users import Experience, Group, Running, live
+from tests.load.world.patron import serving
 
 _SECONDS = 10
 _WARM_UP_SECONDS = 2

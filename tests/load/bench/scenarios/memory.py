@@ -1,11 +1,11 @@
 """The memory of a warm worker, and its growth over a million calls."""
 
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import Patron, serving
 from tests.load.bench.report import Outcome
 from tests.load.bench.scenarios.cached import METHOD, summary_load
 from tests.load.bench.scenarios.mixed import mixed_group
 from tests.load.bench.users import live
+from tests.load.world.patron import Patron, serving
 
 _CALLS = 1_000_000
 _WARM_UP_CALLS = 50_000

@@ -3,11 +3,11 @@
 from statistics import median
 from typing import Final
 
-from tests.load.bench import calls
 from tests.load.bench.lab import Lab, say
-from tests.load.bench.patron import serving
 from tests.load.bench.report import Outcome
 from tests.load.bench.users import Experience, Group, live
+from tests.load.world import calls
+from tests.load.world.patron import serving
 
 MIX: Final = {"GetSummary": 60, "GetCustomer": 20, "ListCustomers": 10, "CreateBill": 10}
 """The mixed scenario of the project."""
@@ -18,7 +18,7 @@ _WARM_UP_SECONDS = 5
 _CONNECTIONS = 1000
 _CONNECTIONS_SECONDS = 60
 _BUSY = 0.8
-"""From which share of its core on a driver is told of."""
+"""From which share of its core on a generator is told of."""
 
 
 def measure_users(lab: Lab) -> Outcome:
@@ -84,8 +84,8 @@ def describe(met: Experience) -> str:
     """Return what users met, for the progress."""
     times = ", ".join(f"{name} {value:.1f}" for name, value in met.milliseconds.items())
     errors = f"errors {met.errors}" if met.errors else "no errors"
-    driver = f", the driver {met.busy:.0%} busy" if met.busy > _BUSY else ""
-    return f"{met.calls} calls, {errors}, {times} ms, {_hit_rate(met):.1%} hits{driver}"
+    busy = f", the generator {met.busy:.0%} busy" if met.busy > _BUSY else ""
+    return f"{met.calls} calls, {errors}, {times} ms, {_hit_rate(met):.1%} hits{busy}"
 
 
 def _hit_rate(met: Experience) -> float:

@@ -23,10 +23,10 @@ from server.interceptors.interceptor import Call, Interceptor
 from server.interceptors.method import Method
 from server.interceptors.rate_limit import RateLimit
 from server.limits import Budget, RedisLeases, RedisRateLimiter
-from tests.load.bench import calls
 from tests.load.bench.lab import Lab
 from tests.load.bench.report import Outcome
-from tests.load.bench.world import World
+from tests.load.world import calls
+from tests.load.world.merchants import World
 from tests.support.tokens import MERCHANT, Issuer
 
 _METHOD: Final = "GetSummary"

@@ -13,14 +13,14 @@ from google.protobuf.message import Message
 
 from patron.analytics.v1.analytics_pb2 import INTERVAL_DAY, Period
 from patron.analytics.v1.analytics_service_pb2 import GetSummaryRequest, GetTimeSeriesRequest
-from tests.load.bench import calls
-from tests.load.bench.errors import NotMeasured
 from tests.load.bench.lab import Lab, say
 from tests.load.bench.million import DAYS, FEW_MERCHANT, FIRST_DAY, MANY_MERCHANT, open_million
-from tests.load.bench.patron import serving
 from tests.load.bench.report import Outcome
 from tests.load.bench.samples import median_ratio
-from tests.load.bench.tokens import Tokens
+from tests.load.world import calls
+from tests.load.world.errors import NotMeasured
+from tests.load.world.patron import serving
+from tests.load.world.tokens import Tokens
 
 _SUMS = ["sales_minor", "bills", "paid_minor", "outstanding_minor", "walk_in_bills"]
 _DISTINCT = ["active_customers"]

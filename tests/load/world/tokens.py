@@ -7,7 +7,7 @@ from pathlib import Path
 from server.auth.development import DevelopmentKey
 from server.cli.tokens import all_scopes
 from server.settings import Settings
-from tests.load.bench import calls
+from tests.load.world import calls
 
 _SECONDS = 4 * 3600
 

@@ -1,4 +1,4 @@
-"""Patron as it is served: the real command, on the server's core."""
+"""Patron as it is served: the real command."""
 
 import sys
 import time
@@ -15,10 +15,10 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.load.bench.databases import Databases
-from tests.load.bench.errors import NotMeasured
-from tests.load.bench.machine import Cores
-from tests.load.bench.processes import family, free_port, started
+from tests.load.world.databases import Databases
+from tests.load.world.errors import NotMeasured
+from tests.load.world.placement import Placement
+from tests.load.world.processes import family, free_port, started
 
 COMMAND: Final = (sys.executable, "-m", "server.cli", "serve")
 _HEALTH_SECONDS = 2
@@ -89,13 +89,13 @@ class Patron:
 def serving(
     name: str,
     databases: Databases,
-    cores: Cores,
+    placement: Placement,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Patron]:
-    """Serve with one worker on the server's core, from databases on the clients'.
+    """Serve with one worker; its log is in `logs`, beside the data of the databases.
 
     Raises:
-        NotMeasured: It isn't ready in time, or a process runs on the wrong core.
+        NotMeasured: It isn't ready in time, or a process is not in its place.
     """
     port, admin_port = free_port(), free_port()
     environment = {
@@ -110,13 +110,12 @@ def serving(
         **settings,
     }
     with started(
-        name,
-        cores.for_server(COMMAND),
+        databases.data_dir.with_name("logs") / f"{name}.log",
+        placement.for_server(COMMAND),
         ready=lambda: answers_health(f"127.0.0.1:{port}"),
         environment=environment,
     ) as process:
-        cores.expect(cores.server, family(process))
-        cores.expect(cores.client, databases.processes())
+        placement.check(servers=family(process), databases=databases.processes())
         yield Patron(process, port, admin_port)
 
 

@@ -9,6 +9,9 @@ from uuid import UUID, uuid4
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from load.calls import Method
+from load.targets.descriptors import find
+from load.targets.stubs import import_stubs
 from patron.analytics.v1 import analytics_service_pb2
 from patron.analytics.v1.analytics_pb2 import Period
 from patron.analytics.v1.analytics_service_pb2 import GetSummaryRequest
@@ -28,7 +31,7 @@ RECORDED_MERCHANT: Final = 0
 CURRENCY: Final = "USD"
 _SUMMARY_DAYS: Final = 30
 
-# What `Load` and the driver call, by short name.
+# What is called, by short name.
 _SERVICES = (
     analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"],
     bill_service_pb2.DESCRIPTOR.services_by_name["BillService"],
@@ -43,6 +46,13 @@ def path(method: str) -> str:
     """Return the path on the wire of a method of this short name."""
     found = _METHODS[method]
     return f"/{found.containing_service.full_name}/{found.name}"
+
+
+def method(name: str) -> Method:
+    """Return the method of this short name, as load calls it."""
+    service = _METHODS[name].containing_service
+    stubs = service.file.name.removesuffix(".proto").replace("/", ".") + "_pb2"
+    return find(import_stubs(stubs), service.full_name, name, where=stubs)
 
 
 def id_of(text: str) -> UUID:
@@ -111,8 +121,13 @@ class BillRequests(Iterator[bytes]):
         return identified + self._bills[self._made % len(self._bills)]
 
 
-def repeated(requests: Iterable[Message]) -> Iterator[bytes]:
-    """Return the requests again and again."""
-    encoded = [request.SerializeToString() for request in requests]
-    while True:
-        yield from encoded
+class Repeated(Iterator[bytes]):
+    """Requests again and again; can be pickled, as what is sent to generators of load has to be."""
+
+    def __init__(self, requests: Iterable[Message]) -> None:
+        self._requests = [request.SerializeToString() for request in requests]
+        self._made = 0
+
+    def __next__(self) -> bytes:
+        self._made += 1
+        return self._requests[self._made % len(self._requests)]

@@ -1,4 +1,4 @@
-"""The 100 merchants that the scenarios call for, made through the API."""
+"""The merchants that the scenarios call for, made through the API."""
 
 import asyncio
 import shutil
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import grpc.aio
@@ -18,12 +19,11 @@ from patron.customer.v1.customer_pb2 import CustomerDraft
 from patron.customer.v1.customer_service_pb2 import CreateCustomerRequest
 from patron.customer.v1.customer_service_pb2_grpc import CustomerServiceStub
 from server.storage.merchants import Merchants
-from tests.load.bench import calls
-from tests.load.bench.databases import Databases, running_databases
-from tests.load.bench.machine import Cores
-from tests.load.bench.patron import serving
-from tests.load.bench.places import FOLDER
-from tests.load.bench.tokens import Tokens
+from tests.load.world import calls
+from tests.load.world.databases import Databases, running_databases
+from tests.load.world.patron import serving
+from tests.load.world.placement import Placement
+from tests.load.world.tokens import Tokens
 
 _VISITS = 10
 _DAYS_BETWEEN = 3
@@ -40,19 +40,26 @@ class World:
 
 
 @contextmanager
-def open_world(cores: Cores) -> Iterator[World]:
-    """Make the merchants anew and lend them: no run meets what another has written."""
-    folder = FOLDER / "world"
+def open_world(folder: Path, placement: Placement, merchants: Sequence[int]) -> Iterator[World]:
+    """Make merchants anew in a folder and lend them: no run meets what another has written.
+
+    Raises:
+        NotMeasured: The server that makes them isn't ready in time.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     with running_databases(folder) as databases:
         world = World(databases, Tokens(databases.data_dir))
-        with serving("world", databases, cores, _UNLIMITED) as patron:
-            asyncio.run(_fill(world, patron.target))
+        with serving("world", databases, placement, _UNLIMITED) as patron:
+            fill(world, patron.target, merchants)
         yield world
 
 
-async def _fill(world: World, target: str) -> None:
-    merchants = [calls.RECORDED_MERCHANT, *calls.MERCHANTS]
+def fill(world: World, target: str, merchants: Sequence[int]) -> None:
+    """Make merchants with their customers and bills, by the server at `target`."""
+    asyncio.run(_fill(world, target, merchants))
+
+
+async def _fill(world: World, target: str, merchants: Sequence[int]) -> None:
     async with Merchants.connect(world.databases.urls.maintenance) as provisioning:
         for merchant in merchants:
             name = f"Merchant {merchant}"

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey, as the server embeds them, on the clients' core."""
+"""PostgreSQL and Valkey, as the server embeds them."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, on the server's core."""
+"""Servers as processes of their own."""
 
 import os
 import socket
@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import psutil
 
-from tests.load.bench.errors import NotMeasured
-from tests.load.bench.places import FOLDER, REPOSITORY
+from tests.load.world.errors import NotMeasured
+from tests.load.world.places import REPOSITORY
 
 _READY_SECONDS = 60
 _STOP_SECONDS = 30
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(
-    name: str,
+    log: Path,
     command: Sequence[str],
     *,
     ready: Callable[[], bool],
@@ -39,7 +39,7 @@ def started(
     """Lend a process that runs and is ready; it is stopped in the end.
 
     Args:
-        name: What to call it; its output is the log of this name.
+        log: Gets its output; the process is named as this file is.
         command: The program and its arguments.
         ready: Tells whether it is.
         environment: Variables beside those of this process.
@@ -47,7 +47,6 @@ def started(
     Raises:
         NotMeasured: It ended, or isn't ready in time.
     """
-    log = FOLDER / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("wb") as output,
@@ -58,7 +57,7 @@ def started(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # Ctrl-C is for the benchmark, which then stops its servers one by one.
+            # Ctrl-C is for whoever measures, and then stops the servers one by one.
             start_new_session=True,
         ) as process,
     ):
@@ -66,7 +65,7 @@ def started(
             deadline = time.monotonic() + _READY_SECONDS
             while not ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise NotMeasured(f"{name} did not get ready:\n{tail(log)}")
+                    raise NotMeasured(f"{log.stem} did not get ready:\n{tail(log)}")
                 time.sleep(_POLL_SECONDS)
             yield psutil.Process(process.pid)
         finally:

@@ -1,0 +1,287 @@
+"""Calls are made as the job says, and counted by how they ended: on a server of known behaviour."""
+
+import statistics
+from collections.abc import Iterator
+
+import pytest
+
+from load.calls import Stream
+from load.engine.running import Run
+from load.jobs import Ramp, Shape, Stop
+from tests.support.load_jobs import (
+    Broken,
+    Numbered,
+    Regenerated,
+    Same,
+    call_of,
+    job_of,
+    message,
+    run_here,
+)
+from tests.support.probe import Probe, probe_server
+
+_LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+_CANCELLED = "rpc error: code = Canceled desc = context canceled"
+_CUT_OFF = (
+    "rpc error: code = Unavailable desc = "
+    "error reading from server: use of closed network connection"
+)
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[Probe]:
+    """Lend a server that answers at once."""
+    with probe_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Probe]:
+    """Lend a server that takes 0.3 seconds for everything."""
+    with probe_server("--delay", "0.3") as server:
+        yield server
+
+
+async def test_a_known_delay_is_measured(slow: Probe) -> None:
+    """The median is within 2 % of what each call takes; without a schedule there is one clock."""
+    result = await run_here(job_of(slow.target, workers=4, total=12, connections=2))
+    assert result.statuses == {"OK": 12}
+    assert min(result.service) >= 0.3
+    assert statistics.median(result.service) == pytest.approx(0.3, rel=0.02)
+    assert max(result.service) == pytest.approx(0.3, rel=0.1)
+    assert result.response == result.service
+    assert result.end.reason == "normal"
+    assert result.end.seconds == pytest.approx(0.9, rel=0.1)
+    assert result.end.busy < 0.5
+
+
+async def test_every_tenth_fails() -> None:
+    """Failures are counted by their status, with the words of Go."""
+    with probe_server("--fail-every", "10") as server:
+        result = await run_here(job_of(server.target, workers=5, total=200))
+        assert result.statuses == {"OK": 180, "Unavailable": 20}
+        assert result.errors == {"rpc error: code = Unavailable desc = as it was told to": 20}
+        assert result.end.messages_sent == 200
+        assert result.end.messages_received == 180
+        assert server.calls() == {"Echo OK": 180, "Echo UNAVAILABLE": 20}
+
+
+async def test_a_stall_hides_from_the_first_clock_only() -> None:
+    """While a server stalls, few calls are in flight, but many were meant to be."""
+    with probe_server("--stall-at", "30", "--stall", "1") as server:
+        job = job_of(server.target, workers=4, rate=Ramp(start=100), total=160)
+        result = await run_here(job)
+    assert result.statuses == {"OK": 160}
+    assert sum(seconds > 0.3 for seconds in result.service) <= 4
+    assert 50 <= sum(seconds > 0.3 for seconds in result.response) <= 90
+    assert max(result.response) == pytest.approx(1, rel=0.1)
+    assert all(map(float.__le__, result.service, result.response))
+    assert result.end.dropped == 0
+
+
+async def test_calls_that_could_not_be_begun_are_dropped(slow: Probe) -> None:
+    """What one worker cannot begin in the time is told: with the calls made, all that were due."""
+    job = job_of(slow.target, rate=Ramp(start=200), duration=0.7, stop=Stop.WAIT)
+    result = await run_here(job)
+    assert result.count == 3
+    assert result.count + result.end.dropped == 139  # The 140th is due when the time is over.
+
+
+@pytest.mark.parametrize(
+    "stop, statuses",
+    [
+        (Stop.CLOSE, {"OK": 4, "Unavailable": 4}),
+        (Stop.WAIT, {"OK": 8}),
+        (Stop.IGNORE, {"OK": 4}),
+    ],
+)
+async def test_calls_in_flight_when_the_time_is_over(
+    slow: Probe, stop: Stop, statuses: dict[str, int]
+) -> None:
+    """They are cut off and counted as Unavailable, waited for, or not counted."""
+    job = job_of(slow.target, workers=4, duration=0.45, stop=stop, connections=2)
+    result = await run_here(job)
+    assert result.statuses == statuses
+    assert result.end.reason == "timeout"
+    assert result.errors == ({_CUT_OFF: 4} if stop is Stop.CLOSE else {})
+    assert result.end.seconds == pytest.approx(0.6 if stop is Stop.WAIT else 0.45, rel=0.15)
+
+
+async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> None:
+    """The time is over for the last calls too, when all have been begun."""
+    result = await run_here(job_of(slow.target, workers=3, total=3, duration=0.1))
+    assert result.errors == {_CUT_OFF: 3}
+    assert result.end.reason == "timeout"
+
+
+async def test_calls_that_take_too_long_are_given_up(slow: Probe) -> None:
+    """They are late in the words of Go, as soon as their time is over."""
+    call = call_of(timeout=0.1)
+    result = await run_here(job_of(slow.target, call, workers=2, total=2))
+    assert result.errors == {_LATE: 2}
+    assert max(result.service) < 0.25
+
+
+async def test_nobody_waits_for_answers(slow: Probe) -> None:
+    """Asynchronous calls begin by the schedule, however few the workers are."""
+    job = job_of(slow.target, rate=Ramp(start=100), total=60, asynchronous=True)
+    result = await run_here(job)
+    assert result.statuses == {"OK": 60}
+    assert result.end.seconds == pytest.approx(0.9, rel=0.15)
+
+
+async def test_a_warm_up_counts_for_nothing(probe: Probe) -> None:
+    """Calls of the warm-up are made and not counted; those that count are numbered from 0."""
+    before = sum(probe.calls().values())
+    job = job_of(probe.target, call_of(source=Numbered()), warm_up=0.3, total=20)
+    result = await run_here(job)
+    assert result.count == result.end.messages_sent == 20
+    made = sum(probe.calls().values()) - before
+    assert made > 20
+    seen = [one.request.big_number for one in probe.tell().seen][-made:]
+    assert seen[-20:] == [*range(20)]
+    assert min(seen[:-20]) >= 1_000_000_000
+
+
+async def test_workers_come_and_go(slow: Probe) -> None:
+    """Who comes is numbered on; who came first leaves first, after the call it is making."""
+    workers = Ramp(Shape.STEP, start=3, step=-1, step_duration=0.35, end=1)
+    job = job_of(
+        slow.target, call_of(source=Numbered()), workers=workers, total=7, connections=2, name="run"
+    )
+    assert (await run_here(job)).count == 7
+    seen = [one.request.name for one in slow.tell().seen][-7:]
+    first, second, third = "run:g0c0", "run:g1c1", "run:g2c0"
+    assert sorted(seen) == sorted([first] * 2 + [second] * 3 + [third] * 2) or (
+        seen.count(third) >= 2 and seen.count(first) == 2
+    )
+
+
+async def test_users_pause(slow: Probe) -> None:
+    """A user makes the next call after a pause, whenever the last one has ended."""
+    job = job_of(slow.target, workers=2, pause=(0.2, 0.2), total=4)
+    result = await run_here(job)
+    assert result.count == 4
+    # The pause before the first call is a part of one.
+    assert 0.8 <= result.end.seconds <= 1.2
+    assert max(result.response) < 0.4
+
+
+async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
+    """Who means to call every 0.1 s and waits for 0.3 is later each time, says the second clock."""
+    job = job_of(slow.target, workers=1, every=0.1, duration=1, stop=Stop.WAIT)
+    result = await run_here(job)
+    assert result.count == 4
+    assert result.count + result.end.dropped == 10
+    assert result.response == pytest.approx([0.3, 0.5, 0.7, 0.9], abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "method, source, stream, status, sent, received",
+    [
+        ("Collect", [b"", b"", b""], Stream(), "OK", 3, 1),
+        ("Collect", [b"", b"", b""], Stream(count=2), "OK", 2, 1),
+        ("Collect", [b"", b"", b""], Stream(count=7), "OK", 7, 1),
+        ("Collect", [b""] * 3, Stream(interval=0.1, duration=0.15), "OK", 2, 1),
+        ("Collect", [], Stream(count=2), "OK", 0, 1),
+        ("Repeat", 5, Stream(), "OK", 1, 5),
+        ("Repeat", 500, Stream(), "OK", 1, 500),
+        ("Repeat", 5, Stream(count=3), "Canceled", 1, 3),
+        ("Repeat", 5, Stream(count=5), "Canceled", 1, 5),
+        ("Repeat", 5, Stream(count=9), "OK", 1, 5),
+        ("Chat", [b"", b"", b""], Stream(), "OK", 3, 3),
+        ("Chat", [b"", b"", b""], Stream(count=200), "OK", 200, 200),
+        ("Chat", [b""] * 3, Stream(interval=0.1, duration=0.15), "OK", 2, 2),
+    ],
+)
+async def test_streams(
+    probe: Probe,
+    method: str,
+    source: list[bytes] | int,
+    stream: Stream,
+    status: str,
+    sent: int,
+    received: int,
+) -> None:
+    """A stream ends after its messages, time or count; a server's that is cut short is Canceled."""
+    messages = source if isinstance(source, list) else [message("RepeatRequest", messages=source)]
+    call = call_of(method, Same(messages), stream=stream)
+    result = await run_here(job_of(probe.target, call, total=1))
+    assert result.statuses == {status: 1}
+    assert result.errors == ({_CANCELLED: 1} if status == "Canceled" else {})
+    assert (result.end.messages_sent, result.end.messages_received) == (sent, received)
+
+
+async def test_messages_of_a_stream_are_made_when_they_are_sent(probe: Probe) -> None:
+    """Dynamic messages are made one by one, from the first on again, with a pause between them."""
+    call = call_of("Chat", Regenerated(), stream=Stream(interval=0.05, count=3))
+    result = await run_here(job_of(probe.target, call, total=1))
+    assert result.end.messages_received == 3
+    assert 0.1 <= result.service[0] < 0.15
+
+
+async def test_streams_that_time_ends(probe: Probe) -> None:
+    """A server's stream is cut short after its time, even while nothing comes; all have a limit."""
+    silent = Same([message("RepeatRequest", messages=2, interval_milliseconds=5000)])
+    short = call_of("Repeat", silent, stream=Stream(duration=0.1))
+    late = call_of("Repeat", silent, timeout=0.1)
+    waiting = call_of("Chat", Same([b"", b""]), timeout=0.1, stream=Stream(interval=5))
+    result = await run_here(job_of(probe.target, short, late, waiting, workers=3, total=3))
+    assert result.errors == {_CANCELLED: 1, _LATE: 2}
+    assert max(result.service) < 0.5
+
+
+@pytest.mark.parametrize("method", ["Collect", "Chat", "Repeat"])
+async def test_streams_that_fail(method: str) -> None:
+    """A stream that the server ends early ends with what the server says, not with its messages."""
+    with probe_server("--fail-every", "1", "--code", "ABORTED") as server:
+        call = call_of(method, Same([b""] * 50), stream=Stream(count=1000))
+        result = await run_here(job_of(server.target, call, total=60, workers=3))
+    assert result.errors == {"rpc error: code = Aborted desc = as it was told to": 60}
+
+
+async def test_streams_in_flight_when_the_time_is_over(probe: Probe) -> None:
+    """Streams are cut off like any other call."""
+    calls = [
+        call_of("Repeat", Same([message("RepeatRequest", messages=2, interval_milliseconds=5000)])),
+        call_of("Collect", Same([b"", b""]), stream=Stream(interval=5)),
+        call_of("Chat", Same([b"", b""]), stream=Stream(interval=5)),
+    ]
+    result = await run_here(job_of(probe.target, *calls, workers=3, duration=0.3))
+    assert result.errors == {_CUT_OFF: 3}
+    assert result.end.seconds < 1
+
+
+async def test_calls_of_several_kinds(probe: Probe) -> None:
+    """Each call has its share; values of trailers are counted by call."""
+    calls = [call_of(weight=3), call_of("Collect", Same([b""]), weight=1)]
+    job = job_of(probe.target, *calls, total=40, workers=3, trailers=["Probe-Answer", "other"])
+    result = await run_here(job)
+    assert result.calls == {0: 30, 1: 10}
+    assert result.trailers == {(0, "probe-answer", "echo"): 30}
+
+
+async def test_metadata_is_sent(probe: Probe) -> None:
+    """Metadata goes with the call, text and bytes."""
+    source = Same(metadata=(("who", "me"), ("what-bin", b"\x00\xff")))
+    await run_here(job_of(probe.target, call_of(source=source), total=1))
+    metadata = probe.tell().seen[-1].metadata
+    assert metadata["who"] == "me"
+    assert metadata["what-bin"] == "AP8="
+
+
+async def test_data_that_makes_no_message_ends_the_run(probe: Probe) -> None:
+    """What keeps a run from going on is told, with what was done before."""
+    result = await run_here(job_of(probe.target, call_of(source=Broken()), total=10))
+    assert result.count == 3
+    assert result.end.failure == "no message can be made of it"
+
+
+async def test_a_run_that_is_halted(slow: Probe) -> None:
+    """A run that is halted ends as if its time were over, and says why."""
+
+    def halt(run: Run) -> None:
+        run.halt()
+
+    result = await run_here(job_of(slow.target, total=1000), halt)
+    assert (result.count, result.end.reason) == (0, "cancel")

@@ -140,18 +140,26 @@ class Waits(GrpcUser):
 class Unreadable(GrpcUser):
     cacert = "/nowhere/ca.pem"
 
+class Rendered(GrpcUser):
+    metadata = {"request": "{{.RequestNumber}}"}
+
+class Right(GrpcUser):
+    connections = 100
+    config = sys.argv[1]
+
 def refused(user_class, host):
     try:
         check_users([user_class], host)
     except ConfigError as error:
         return str(error)
+    return None
 
 shape = FromFile()
 print(json.dumps({
     "file": [users(shape, [0, 0.9, 1.1, 2.1, 3.1, 9.9, 10]), users(shape, [2.5])],
     "falling": users(Falling(), [0, 1, 2, 1000]),
     "constant": users(Constant(), [0, 9, 11]),
-    "refused": [refused(each, "x:1") for each in (Wrong, Waits, Unreadable)],
+    "refused": [refused(each, "x:1") for each in (Wrong, Waits, Unreadable, Rendered, Right)],
     "later": refused(Unreadable, None),
 }))
 """
@@ -169,8 +177,9 @@ def test_shapes_follow_the_schedules_of_ghz_and_bad_options_are_named(tmp_path: 
     assert told["file"] == [[two, two, four, six, six, six, None], [[6, 6.0]]]
     assert told["falling"] == [[5, 5.0], [3, 2.0], [2, 1.0], [2, 1.0]]
     assert told["constant"] == [[7, 7.0], [7, 7.0], None]
-    wrong, waits, unreadable = told["refused"]
+    wrong, waits, unreadable, rendered, right = told["refused"]
     assert wrong.startswith("Wrong: timeout: '5'")
     assert waits.startswith("Waits: duration-stop: ")
     assert unreadable.startswith("Unreadable: cacert: cannot read /nowhere/ca.pem")
-    assert told["later"] is None
+    assert rendered.startswith("Rendered: metadata: ")
+    assert right is told["later"] is None

@@ -1,6 +1,6 @@
-"""Generate the reference of the API, the errors and the settings: `python docs/generate.py FOLDER`.
+"""Generate the references: `python docs/generate.py FOLDER`.
 
-All of it is in the contract and in the settings already; nothing is to be said twice.
+All of it is in the contract, the settings and the options already; nothing is to be said twice.
 """
 
 import re
@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import click
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -25,6 +26,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from buf.validate import validate_pb2
+from load.cli import main as patron_load
+from load.cli.options import Flag
+from load.config import options as load_options
 from patron.options.v1 import options_pb2
 from server.settings import Settings
 
@@ -82,6 +86,20 @@ Generated from [server/settings.py](../server/settings.py) by `make generate`. `
 tells the same. A variable that is set to nothing counts as not set.
 """
 
+_LOAD: Final = """\
+# Options of patron-load
+
+Generated from [load/config/options.py](../load/config/options.py) and [load/cli](../load/cli) by
+`make generate`. `patron-load --help` tells the same; the [guide](load-testing.md) tells how to use
+them.
+
+- The server is the argument, `host:port`; in a file it is the key `host`.
+- In a file of JSON, TOML or YAML, the key of an option is the name of its long flag.
+- ★: ghz has no such option; of `--binary`, no such key in a file. The others are as in ghz 0.121
+  where the guide [doesn't say otherwise](load-testing.md#what-is-not-as-in-ghz).
+- Every switch can be undone by its `--no-` form. Durations are Go's: `500ms`, `20s`, `1m30s`.
+"""
+
 _PHRASES: Final[dict[str, Callable[[Any], str]]] = {
     "uuid": lambda _: "a UUID",
     "pattern": lambda pattern: f"matches `{pattern}`",
@@ -94,6 +112,7 @@ _RANGES: Final = (
     ("min_items", "max_items", " items"),
     ("gte", "lte", ""),
 )
+_OF_GHZ: Final = {"config", *(each.field for each in load_options.OPTIONS if each.in_ghz)}
 _LABEL: Final = {FieldDescriptorProto.LABEL_REPEATED: "repeated "}
 
 
@@ -109,6 +128,7 @@ def generate(target: Path) -> None:
         "api.md": _api([file for file in protos if file.package not in (ERRORS, OPTIONS)]),
         "errors.md": _errors([file for file in protos if file.package == ERRORS]),
         "settings.md": _settings(),
+        "load-options.md": _load_options(),
     }
     for name, blocks in pages.items():
         text = "\n\n".join(block.strip() for block in blocks)
@@ -339,6 +359,29 @@ def _settings() -> Iterator[str]:
             for variable in Settings.variables()
         ),
     )
+
+
+def _load_options() -> Iterator[str]:
+    yield _LOAD
+    context = click.Context(patron_load)
+    headings: dict[str, list[Sequence[str]]] = {}
+    for flag in patron_load.params:
+        record = flag.get_help_record(context)
+        if isinstance(flag, Flag) and record:
+            headings.setdefault(flag.heading, []).append(_load_option(flag, *record))
+    for heading, rows in headings.items():
+        yield f"## {heading}"
+        yield _table(("option", "default", "meaning"), rows)
+
+
+def _load_option(flag: Flag, names: str, text: str) -> Sequence[str]:
+    """Return the row of an option, from what the help says of it."""
+    words, *notes = re.split(r"  \[|\]  \[|\]$", text)
+    defaults = [note.removeprefix("default: ") for note in notes if note.startswith("default: ")]
+    if flag.name in load_options.FILE_DEFAULTS:
+        defaults = [*(defaults or ["0"]), f"in files {load_options.FILE_DEFAULTS[flag.name]}"]
+    star = "" if flag.name in _OF_GHZ else " ★"
+    return f"`{names}`{star}", ", ".join(defaults), words
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

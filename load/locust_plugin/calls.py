@@ -7,6 +7,7 @@ from typing import Any, Self, TypeAlias
 
 import gevent
 import grpc
+from gevent import GreenletExit
 from gevent.event import AsyncResult
 
 from load.calls import Kind, Metadata
@@ -126,9 +127,13 @@ class Starter:
             call = self.start(request, **options)
         except grpc.RpcError as error:
             raise Ongoing(account, error).fail(error) from None
-        call.add_done_callback(account.stamp)
+        except (GreenletExit, gevent.Timeout) as why:
+            # It may be on its way: gRPC waits for a greenlet that is to watch over the channel.
+            account.cut_off(why)
+            raise
         ongoing = Ongoing(account, call)
         self.calls.add(ongoing)
+        call.add_done_callback(account.stamp)
         return ongoing
 
 
@@ -173,8 +178,8 @@ class OneAnswer:
 def _wait(ongoing: Ongoing) -> None:
     # gRPC's own way to wait looks every 200 ms whether there is a signal, which costs a timer.
     ended: AsyncResult = AsyncResult()
-    ongoing.call.add_done_callback(ended.set)
     try:
+        ongoing.call.add_done_callback(ended.set)
         ended.get()
     except BaseException as why:
         ongoing.give_up(why)

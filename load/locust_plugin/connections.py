@@ -11,9 +11,11 @@ from gevent.event import Event
 from grpc.experimental.gevent import init_gevent
 
 from load.jobs import Target
-from load.targets.channels import synchronous_channel
+from load.targets.channels import reason_of, synchronous_channel
 
 _MOST_THREADS: Final = 10_000
+_REASON_SECONDS: Final = 1
+_UNSETTLED: Final = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING)
 _logger = logging.getLogger(__name__)
 
 
@@ -40,6 +42,7 @@ class Connections:
         self._target = target
         self._most = most
         self._open: list[Connection] = []
+        self._told = False
 
     def lease(self) -> Connection:
         """Return a connection, which is made meanwhile; wait for `tried`, and `release` it."""
@@ -59,17 +62,33 @@ class Connections:
             connection.channel.close()
 
     def _connect(self, connection: Connection) -> None:
-        """Connect, so that no call is measured with it; a call that finds none tells why."""
-        ready = grpc.channel_ready_future(connection.channel)
-        seconds = self._target.connect_timeout or None
-        try:
-            ready.result(timeout=seconds)
-        except grpc.FutureTimeoutError:
-            told = "%s cannot be reached, tried for %g s; calls go on failing until it can"
-            _logger.error(told, self._target.host, seconds)  # noqa: TRY400 - a traceback tells less.
-        finally:
-            ready.cancel()
-            connection.tried.set()
+        """Connect, so that no call is measured with it; once, tell why that cannot be done."""
+        settled = Event()
+        channel = connection.channel
+
+        def look(state: grpc.ChannelConnectivity) -> None:
+            if state not in _UNSETTLED:
+                settled.set()
+            if state is grpc.ChannelConnectivity.READY:
+                self._told = True
+
+        channel.subscribe(look, try_to_connect=True)
+        settled.wait(self._target.connect_timeout or None)
+        channel.unsubscribe(look)
+        if not self._told:
+            self._told = True
+            _logger.error("%s cannot be reached: %s", self._target.host, _reason(channel))
+        connection.tried.set()
+
+
+def _reason(channel: grpc.Channel) -> str:
+    """Return why there is no connection: a call that fails for it tells, and reaches nobody."""
+    call: Any = channel.unary_unary("/")
+    try:
+        call.future(b"", timeout=_REASON_SECONDS).result()
+    except grpc.RpcError as error:
+        return reason_of(error.code(), error.details())
+    return "no connection"
 
 
 @cache

@@ -33,5 +33,5 @@ def config_of(owner: type, fields: Iterable[str], *, path: str, host: str | None
             try:
                 said[field] = from_file(option, value)
             except ConfigError as error:
-                raise ConfigError(f"{owner.__name__}.{field}: {error}") from None
+                raise ConfigError(f"{field}: {error}") from None
     return resolve(path, said, names_call=False).config

@@ -7,6 +7,7 @@ to stop, and to tell of the rest.
 
 import logging
 import signal
+import sys
 import time
 from typing import Any, Final
 
@@ -17,11 +18,13 @@ from locust.event import Events
 from locust.rpc.protocol import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
+from load.errors import LoadError
 from load.gates import exits
 from load.locust_plugin.arguments import add_arguments
 from load.locust_plugin.ending import lines, report_of, write
 from load.locust_plugin.rows import Part, Rows
 from load.locust_plugin.session import Session
+from load.locust_plugin.users import check_users
 from load.report.model import Report
 
 _KEY: Final = "patron"
@@ -34,6 +37,7 @@ _PATIENCE: Final = 10
 """For how many seconds a worker that has stopped may take to tell of the rest."""
 _GLANCE: Final = 0.02
 _RUNNING: Final = ("spawning", "running")
+_logger = logging.getLogger(__name__)
 _console = logging.getLogger("locust.stats_logger")
 """By which locust prints its statistics."""
 
@@ -53,6 +57,11 @@ def install(events: Events) -> None:
         # Python would raise it in whatever a user is doing, such as giving back a lock of gRPC's.
         interrupt = (KeyboardInterrupt, KeyboardInterrupt())
         gevent.signal_handler(signal.SIGINT, hub.handle_system_error, *interrupt)
+        try:
+            check_users(environment.user_classes, environment.host)
+        except LoadError as error:
+            _logger.error(error)  # noqa: TRY400 - whoever wrote it needs no traceback.
+            sys.exit(1)
         match runner:
             case WorkerRunner():
                 _Worker(environment, runner)

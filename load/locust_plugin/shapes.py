@@ -6,6 +6,7 @@ from locust import LoadTestShape
 
 from load.config.pacing import seconds, time_limit, workers_of
 from load.engine.schedules import Stair, staircase
+from load.errors import ConfigError
 from load.locust_plugin.options import config_of
 
 _OPTIONS: Final = (
@@ -41,7 +42,10 @@ class GhzShape(LoadTestShape):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        config = config_of(type(self), _OPTIONS, path=self.config)
+        try:
+            config = config_of(type(self), _OPTIONS, path=self.config)
+        except ConfigError as error:
+            raise ConfigError(f"{type(self).__name__}: {error}") from None
         self._seconds = seconds(time_limit(config))
         self._workers = workers_of(config)
         self._begin()

@@ -1,6 +1,6 @@
 """A user of locust that makes calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
@@ -9,7 +9,6 @@ from locust import User
 from locust.env import Environment
 from locust.exception import StopTest
 
-from load.calls import Metadata
 from load.config.model import Config
 from load.config.pacing import seconds
 from load.data.making import has_templates
@@ -78,9 +77,8 @@ class GrpcUser(User):
             self._connections = prepared.connections
             self._connection = self._connections.lease()
         except LoadError as error:
-            # As locust does when an `HttpUser` has no host; the exit code it leaves alone.
-            environment.process_exit_code = 1
-            raise StopTest(f"{type(self).__name__}: {error}") from error
+            # As locust does when an `HttpUser` has no host.
+            raise StopTest(f"{type(self).__name__}: {error}") from None
         meter = Meter(
             request=environment.events.request,
             context=self.context,
@@ -100,6 +98,26 @@ class GrpcUser(User):
             self._connections.release(self._connection)
 
 
+def check_users(user_classes: Iterable[type[User]], host: str | None) -> None:
+    """Refuse options of users that cannot be used, before a test begins.
+
+    Args:
+        user_classes: Those that take part, of any kind.
+        host: That of the command line; None: it comes later, or is that of the classes.
+
+    Raises:
+        LoadError: The text names the class and the option.
+    """
+    for user_class in user_classes:
+        if issubclass(user_class, GrpcUser):
+            try:
+                config = _config(user_class, host or user_class.host)
+                if config.host:
+                    target_of(config)
+            except LoadError as error:
+                raise ConfigError(f"{user_class.__name__}: {error}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """What all users of a class have in common."""
@@ -116,20 +134,23 @@ def _prepared(user_class: type[GrpcUser], host: str | None) -> _Prepared:
     Raises:
         LoadError: An option cannot be used; the text names it.
     """
-    config = config_of(user_class, _OPTIONS, path=user_class.config, host=host)
-    if config.duration_stop == Stop.WAIT.value:
-        raise ConfigError(_STOP_TIMEOUT)
+    config = _config(user_class, host)
     return _Prepared(
         connections=Connections(
             target_of(config), None if user_class.own_connection else config.connections
         ),
-        defaults=Defaults(timeout=seconds(config.timeout) or None, metadata=_metadata(config)),
+        defaults=Defaults(
+            timeout=seconds(config.timeout) or None, metadata=fixed(config.metadata or {})
+        ),
         count_cut_off=config.duration_stop == Stop.CLOSE.value,
     )
 
 
-def _metadata(config: Config) -> Metadata:
-    pairs = config.metadata or {}
-    if has_templates(pairs):
+def _config(user_class: type[GrpcUser], host: str | None) -> Config:
+    config = config_of(user_class, _OPTIONS, path=user_class.config, host=host)
+    if config.duration_stop == Stop.WAIT.value:
+        raise ConfigError(_STOP_TIMEOUT)
+    if has_templates(config.metadata):
         raise ConfigError("metadata: templates are not rendered here; tasks can give their own")
-    return fixed(pairs)
+    fixed(config.metadata or {})
+    return config

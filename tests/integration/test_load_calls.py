@@ -196,6 +196,7 @@ async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
     ],
 )
 async def test_streams(
+    *,
     probe: Probe,
     method: str,
     source: list[bytes] | int,

@@ -10,7 +10,7 @@ import pytest
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ("api.md", "errors.md", "settings.md")
+GENERATED = ("api.md", "errors.md", "load-options.md", "settings.md")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 

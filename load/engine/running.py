@@ -9,6 +9,7 @@ from grpc.aio import Channel
 
 from load.engine.connections import disconnect
 from load.engine.crowd import Crowd
+from load.engine.dealing import Dealer
 from load.engine.ledger import Ledger
 from load.engine.making import maker_of
 from load.engine.messages import Share
@@ -48,6 +49,7 @@ class Run:
             number: [maker_of(channel, call, job.trailers) for call in job.calls]
             for number, channel in zip(share.own(), channels, strict=True)
         }
+        rests, schedule = Rests(), schedule_of(job.pace.rate)
         self._work = Work(
             calls=job.calls,
             pace=job.pace,
@@ -55,9 +57,9 @@ class Run:
             begin=at + int(job.pace.warm_up * _SECOND),
             numbers=numbers,
             warming=warming,
-            schedule=schedule_of(job.pace.rate),
             mix=Mix([call.weight for call in job.calls]),
-            rests=Rests(),
+            rests=rests,
+            dealer=Dealer(schedule, rests) if schedule else None,
             ledger=self._ledger,
             tasks=asyncio.TaskGroup(),
         )
@@ -141,11 +143,13 @@ class Run:
 
     def _dropped(self) -> int:
         work = self._work
-        if work.schedule is None or not work.stopped:
+        if work.dealer is None or not work.stopped:
             return work.dropped
-        due = work.schedule.before((work.stopped - work.begin) / _SECOND)
-        # Whichever process comes first tells of them.
-        return work.dropped + work.numbers.take_below(due)
+        due = work.dealer.schedule.before((work.stopped - work.begin) / _SECOND)
+        held = work.dealer.held
+        late = held is not None and held.counts and held.meant < work.stopped
+        # Whichever process comes first tells of those that nobody has taken.
+        return work.dropped + late + work.numbers.take_below(due)
 
     async def _keep_telling(self, tell: Callable[[Chunk], None]) -> None:
         while True:

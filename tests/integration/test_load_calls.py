@@ -115,6 +115,15 @@ async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> No
     assert result.end.reason == "timeout"
 
 
+async def test_a_call_that_is_due_when_the_time_is_over_is_not_made(probe: Probe) -> None:
+    """It would be cut off at once, and nobody could have answered it."""
+    job = job_of(probe.target, workers=2, rate=Ramp(start=20), duration=0.5)
+    result = await run_here(job)
+    assert result.statuses == {"OK": 9}
+    assert result.end.dropped == 0
+    assert result.end.reason == "timeout"
+
+
 async def test_calls_that_take_too_long_are_given_up(slow: Probe) -> None:
     """They are late in the words of Go, as soon as their time is over."""
     call = call_of(timeout=0.05)

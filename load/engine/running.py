@@ -50,11 +50,13 @@ class Run:
             for number, channel in zip(share.own(), channels, strict=True)
         }
         rests, schedule = Rests(), schedule_of(job.pace.rate)
+        begin, duration = at + int(job.pace.warm_up * _SECOND), job.pace.duration
         self._work = Work(
             calls=job.calls,
             pace=job.pace,
             warm_from=at,
-            begin=at + int(job.pace.warm_up * _SECOND),
+            begin=begin,
+            end=None if duration is None else begin + int(duration * _SECOND),
             numbers=numbers,
             warming=warming,
             mix=Mix([call.weight for call in job.calls]),
@@ -114,10 +116,9 @@ class Run:
 
     async def _keep_time(self) -> None:
         work = self._work
-        if work.pace.duration is not None:
-            end = work.begin + int(work.pace.duration * _SECOND)
-            await asyncio.sleep((end - time.monotonic_ns()) / _SECOND)
-            self._stop("timeout", end)
+        if work.end is not None:
+            await asyncio.sleep((work.end - time.monotonic_ns()) / _SECOND)
+            self._stop("timeout", work.end)
 
     def _hire(self, index: int) -> Worker | None:
         connection = self._share.connection_of(index)

@@ -29,6 +29,8 @@ _MOST_IN_FLIGHT: Final = 10_000
 It is what bounds the memory: each takes about 25 kB. Further calls begin late, or are dropped.
 """
 _AT_ONCE: Final = 2**63 - 1
+_AFTER_ALL: Final = 2**62
+"""A moment that never comes; any clock can be set to it."""
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 
@@ -42,6 +44,8 @@ class Work:
     """When the warm-up begins."""
     begin: int
     """When it is over: calls that begin from then on count."""
+    end: int | None
+    """When the time is over: nothing begins from then on. None: it never is."""
     numbers: Numbers
     warming: Numbers
     mix: Mix
@@ -223,6 +227,8 @@ class _Scheduled(Worker):
         due = (work.begin if counts else work.warm_from) + int(seconds * _SECOND)
         if not counts and due >= work.begin:
             return Claim(work.begin, None)
+        if counts and work.end is not None and due >= work.end:
+            return Claim(_AFTER_ALL, None)
         return Claim(due, self._turn(number, counts, due))
 
 

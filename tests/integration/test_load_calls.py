@@ -23,6 +23,7 @@ from tests.support.probe import Probe, probe_server
 
 _LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
 _CANCELLED = "rpc error: code = Canceled desc = context canceled"
+_STREAM_CUT_OFF = "rpc error: code = Canceled desc = grpc: the client connection is closing"
 _CUT_OFF = (
     "rpc error: code = Unavailable desc = "
     "error reading from server: use of closed network connection"
@@ -111,6 +112,15 @@ async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> No
     """The time is over for the last calls too, when all have been begun."""
     result = await run_here(job_of(slow.target, workers=3, total=3, duration=0.1))
     assert result.errors == {_CUT_OFF: 3}
+    assert result.end.reason == "timeout"
+
+
+async def test_a_call_that_is_due_when_the_time_is_over_is_not_made(probe: Probe) -> None:
+    """It would be cut off at once, and nobody could have answered it."""
+    job = job_of(probe.target, workers=2, rate=Ramp(start=20), duration=0.5)
+    result = await run_here(job)
+    assert result.statuses == {"OK": 9}
+    assert result.end.dropped == 0
     assert result.end.reason == "timeout"
 
 
@@ -245,14 +255,14 @@ async def test_streams_that_fail(method: str) -> None:
 
 
 async def test_streams_in_flight_when_the_time_is_over(probe: Probe) -> None:
-    """Streams are cut off like any other call."""
+    """Streams are cut off like any other call; Go has another status for them."""
     calls = [
         call_of("Repeat", Same([message("RepeatRequest", messages=2, interval_milliseconds=5000)])),
         call_of("Collect", Same([b"", b""]), stream=Stream(interval=5)),
         call_of("Chat", Same([b"", b""]), stream=Stream(interval=5)),
     ]
     result = await run_here(job_of(probe.target, *calls, workers=3, duration=0.3))
-    assert result.errors == {_CUT_OFF: 3}
+    assert result.errors == {_STREAM_CUT_OFF: 3}
     assert result.end.seconds < 1
 
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ class _Behaviour:
         self._code = grpc.StatusCode[code]
         self._stall_at = stall_at
         self._stall = stall
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self._begun = 0
         self.calls: Counter[str] = Counter()
         self.messages = 0
@@ -41,6 +46,7 @@ class _Behaviour:
 
     async def begin(self, method: str, request: Any, context: Any) -> None:
         self._begun += 1
+        number = self._begun
         self.messages += 1
         self.peers.add(context.peer())
         metadata = {
@@ -48,12 +54,12 @@ class _Behaviour:
             for key, value in context.invocation_metadata()
         }
         self.seen.append(message_class("Seen")(method=method, request=request, metadata=metadata))
-        if self._begun == self._stall_at:
+        if number == self._stall_at:
             # All calls wait for it: nothing else runs meanwhile.
             time.sleep(self._stall)  # noqa: ASYNC251
         if self._delay:
             await asyncio.sleep(self._delay)
-        if self._fail_every and self._begun % self._fail_every == 0:
+        if self._fail_every and number % self._fail_every == 0:
             self.calls[f"{method} {self._code.name}"] += 1
             await context.abort(self._code, "as it was told to")
 
@@ -109,14 +115,17 @@ class _Methods:
             yield self._reply(request=request)
         self._behaviour.end("Chat")
 
-    async def tell(self, _request: Any, _context: Any) -> Any:
+    async def tell(self, request: Any, _context: Any) -> Any:
         behaviour = self._behaviour
-        return message_class("TellReply")(
+        reply = message_class("TellReply")(
             calls=behaviour.calls,
             messages_received=behaviour.messages,
             connections=len(behaviour.peers),
             seen=behaviour.seen,
         )
+        if request.forget:
+            behaviour.forget()
+        return reply
 
     def handlers(self) -> dict[str, Any]:
         def handler(make: Any, method: Any, request: str) -> Any:
@@ -135,6 +144,18 @@ class _Methods:
         }
 
 
+class _MethodsToo:
+    """The pool of descriptors; finds methods too, as servers in Go do, whom ghz asks for them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(pool(), name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802 - as the pool has it.
+        with suppress(KeyError):
+            return pool().FindFileContainingSymbol(symbol)
+        return pool().FindFileContainingSymbol(symbol.rpartition(".")[0])
+
+
 async def _serve(*, fast: bool, port: int, certificates: Path | None, **behaviour: Any) -> None:
     server: Any = (
         pygrpc_native.aio.Server(io_threads=1) if fast else grpc.aio.server(options=_ANY_SIZE)
@@ -144,7 +165,7 @@ async def _serve(*, fast: bool, port: int, certificates: Path | None, **behaviou
     server.add_registered_method_handlers(SERVICE, handlers)
     if not fast:
         names = [SERVICE, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, server, pool())
+        reflection.enable_server_reflection(names, server, _MethodsToo())
     address = f"127.0.0.1:{port}"
     if certificates:
         pair = [(certificates / name).read_bytes() for name in ("server.key", "server.pem")]

@@ -112,7 +112,10 @@ class Pace:
     pause: tuple[float, float] | None = None
     """From and to how long a worker waits after a call: a user who looks at the answer."""
     every: float | None = None
-    """How long after the beginning of the last call a worker means to begin the next one."""
+    """How long after it meant to begin the last call a worker means to begin the next one.
+
+    However late that was: who is kept waiting falls behind, and the second clock tells.
+    """
 
 
 @dataclass(frozen=True, slots=True)

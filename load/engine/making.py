@@ -15,7 +15,14 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 
 from load.calls import Call, Kind, Payload
-from load.engine.outcomes import ANSWERED, CANCELLED, CUT_OFF, Outcome, outcome_of
+from load.engine.outcomes import (
+    ANSWERED,
+    CANCELLED,
+    CUT_OFF,
+    STREAM_CUT_OFF,
+    Outcome,
+    outcome_of,
+)
 
 _Style: TypeAlias = Any
 _Rpc: TypeAlias = Any
@@ -121,6 +128,8 @@ def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:
 class _Maker(ABC):
     """What makers of calls share that are more than a question and an answer."""
 
+    _cut_off = STREAM_CUT_OFF
+
     def __init__(self, begin: _Style, call: Call, trailers: Sequence[str]) -> None:
         self._begin = begin
         self._timeout = call.timeout or None
@@ -139,7 +148,7 @@ class _Maker(ABC):
         except AioRpcError:
             outcome = await talk.failure()
         except asyncio.CancelledError:
-            outcome = CUT_OFF
+            outcome = self._cut_off
         return outcome._replace(
             sent=talk.sent,
             received=talk.received,
@@ -204,6 +213,8 @@ class _SendingMany(_Maker):
 
 
 class _UnaryWithTrailers(_SendingOne):
+    _cut_off = CUT_OFF
+
     async def _carry_on(self, talk: _Talk) -> Outcome:
         await talk.rpc
         talk.received = 1

@@ -34,6 +34,8 @@ CUT_OFF: Final = _outcome(
     "Unavailable", "error reading from server: use of closed network connection"
 )
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
+STREAM_CUT_OFF: Final = _outcome("Canceled", "grpc: the client connection is closing")
+"""The same of a call with streams, which Go ends before it closes the connection."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
 _LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
 """The same in the words of gRPC's C core."""

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import time
+from collections.abc import Callable
 from itertools import count
 
 from load.engine.alarms import alarm_of
@@ -17,6 +18,7 @@ class Rests:
         # By their moments; the number only keeps two of the same moment apart.
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = count()
+        self._when_over: list[Callable[[], None]] = []
         self.over = False
         """Whether nobody waits any more, because nothing is begun any more."""
 
@@ -30,6 +32,10 @@ class Rests:
             await rest
         return not self.over
 
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Have this called when it is over."""
+        self._when_over.append(act)
+
     def end(self) -> None:
         """Wake all, for good."""
         if not self.over:
@@ -37,6 +43,8 @@ class Rests:
             self._alarm.close()
             for _, _, rest in self._waiting:
                 rest.set_result(None)
+            for act in self._when_over:
+                act()
 
     def _ring(self) -> None:
         waiting = self._waiting

@@ -9,6 +9,7 @@ from grpc.aio import Channel
 
 from load.engine.connections import disconnect
 from load.engine.crowd import Crowd
+from load.engine.dealing import Dealer
 from load.engine.ledger import Ledger
 from load.engine.making import maker_of
 from load.engine.messages import Share
@@ -48,16 +49,19 @@ class Run:
             number: [maker_of(channel, call, job.trailers) for call in job.calls]
             for number, channel in zip(share.own(), channels, strict=True)
         }
+        rests, schedule = Rests(), schedule_of(job.pace.rate)
+        begin, duration = at + int(job.pace.warm_up * _SECOND), job.pace.duration
         self._work = Work(
             calls=job.calls,
             pace=job.pace,
             warm_from=at,
-            begin=at + int(job.pace.warm_up * _SECOND),
+            begin=begin,
+            end=None if duration is None else begin + int(duration * _SECOND),
             numbers=numbers,
             warming=warming,
-            schedule=schedule_of(job.pace.rate),
             mix=Mix([call.weight for call in job.calls]),
-            rests=Rests(),
+            rests=rests,
+            dealer=Dealer(schedule, rests) if schedule else None,
             ledger=self._ledger,
             tasks=asyncio.TaskGroup(),
         )
@@ -112,10 +116,9 @@ class Run:
 
     async def _keep_time(self) -> None:
         work = self._work
-        if work.pace.duration is not None:
-            end = work.begin + int(work.pace.duration * _SECOND)
-            await asyncio.sleep((end - time.monotonic_ns()) / _SECOND)
-            self._stop("timeout", end)
+        if work.end is not None:
+            await asyncio.sleep((work.end - time.monotonic_ns()) / _SECOND)
+            self._stop("timeout", work.end)
 
     def _hire(self, index: int) -> Worker | None:
         connection = self._share.connection_of(index)
@@ -141,11 +144,13 @@ class Run:
 
     def _dropped(self) -> int:
         work = self._work
-        if work.schedule is None or not work.stopped:
+        if work.dealer is None or not work.stopped:
             return work.dropped
-        due = work.schedule.before((work.stopped - work.begin) / _SECOND)
-        # Whichever process comes first tells of them.
-        return work.dropped + work.numbers.take_below(due)
+        due = work.dealer.schedule.before((work.stopped - work.begin) / _SECOND)
+        held = work.dealer.held
+        late = held is not None and held.counts and held.meant < work.stopped
+        # Whichever process comes first tells of those that nobody has taken.
+        return work.dropped + late + work.numbers.take_below(due)
 
     async def _keep_telling(self, tell: Callable[[Chunk], None]) -> None:
         while True:

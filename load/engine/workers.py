@@ -7,15 +7,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from load.calls import Call, Moment, Payload
+from load.calls import Call, Moment
+from load.engine.dealing import Claim, Dealer, Turn
 from load.engine.ledger import Ledger
 from load.engine.making import Maker
 from load.engine.mixes import Mix
 from load.engine.numbering import NONE_LEFT, Numbers
 from load.engine.resting import Rests
-from load.engine.schedules import NEVER, Schedule
+from load.engine.schedules import NEVER
 from load.errors import LoadError
 from load.jobs import Pace
 
@@ -23,19 +24,14 @@ _SECOND: Final = 1_000_000_000
 _WARMING: Final = 1_000_000_000
 """Where the numbers of calls begin that nobody counts, so that those that count begin at 0."""
 _MOST_IN_FLIGHT: Final = 10_000
-"""How many calls of a process are in flight at most, where workers do not wait for them."""
+"""How many calls of a process are in flight at most, where workers do not wait for them.
+
+It is what bounds the memory: each takes about 25 kB. Further calls begin late, or are dropped.
+"""
 _AT_ONCE: Final = 2**63 - 1
+_AFTER_ALL: Final = 2**62
+"""A moment that never comes; any clock can be set to it."""
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
-
-
-class Turn(NamedTuple):
-    """A call that a worker is to make now."""
-
-    counts: bool
-    meant: int
-    """When it was meant to begin, in nanoseconds; `_AT_ONCE`: whenever it does."""
-    call: int
-    payload: Payload
 
 
 @dataclass(slots=True)
@@ -48,15 +44,16 @@ class Work:
     """When the warm-up begins."""
     begin: int
     """When it is over: calls that begin from then on count."""
+    end: int | None
+    """When the time is over: nothing begins from then on. None: it never is."""
     numbers: Numbers
     warming: Numbers
-    schedule: Schedule | None
     mix: Mix
     rests: Rests
+    dealer: Dealer | None
+    """Of the calls of the schedule, if there is one."""
     ledger: Ledger
     tasks: asyncio.TaskGroup
-    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by whoever waits for the next moment of the schedule."""
     window: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_IN_FLIGHT))
     stopped: int = 0
     """When it was stopped, from outside or by the time; 0: it was not."""
@@ -114,7 +111,7 @@ class Worker(ABC):
         work = self._work
         try:
             if work.cut:
-                work.dropped += turn.counts
+                work.dropped += turn.counts and turn.meant < work.stopped
             else:
                 await self._make(turn)
         except LoadError as error:
@@ -196,35 +193,43 @@ class _Free(Worker):
 class _Scheduled(Worker):
     """Makes the next call that is due."""
 
-    async def _next(self) -> Turn | None:
-        # One waits for the moment, the others for their turn to: none takes more than one call
-        # ahead, and while all are busy, none does.
-        async with self._work.turns:
-            while not (self.leaving or self._work.rests.over):
-                number, counts = self._take()
-                if number == NONE_LEFT:
-                    return None
-                if (turn := await self._due(number, counts=counts)) is not None:
-                    return turn
-        return None
+    def __init__(
+        self,
+        work: Work,
+        index: int,
+        name: str,
+        makers: Sequence[Maker],
+        *,
+        dealer: Dealer,
+    ) -> None:
+        super().__init__(work, index, name, makers)
+        self._dealer = dealer
 
-    async def _due(self, number: int, *, counts: bool) -> Turn | None:
+    async def _next(self) -> Turn | None:
+        return await self._dealer.next(self)
+
+    def claim(self) -> Claim | None:
+        """Take the next call of the schedule; None: there is none.
+
+        Raises:
+            LoadError: It cannot be made.
+        """
         work = self._work
-        if work.schedule is None:
-            raise AssertionError
-        seconds = work.schedule.due(number)
-        if counts and seconds == NEVER:
+        number, counts = self._take()
+        if number == NONE_LEFT:
+            return None
+        seconds = self._dealer.schedule.due(number)
+        if seconds == NEVER:
+            if not counts:
+                return Claim(work.begin, None)
             work.rests.end()
             return None
-        due = (work.begin if counts else work.warm_from) + seconds * _SECOND
+        due = (work.begin if counts else work.warm_from) + int(seconds * _SECOND)
         if not counts and due >= work.begin:
-            await work.rests.until(work.begin)
-            return None
-        turn = self._turn(number, counts, int(due))
-        if await work.rests.until(turn.meant):
-            return turn
-        work.dropped += counts and turn.meant < work.stopped
-        return None
+            return Claim(work.begin, None)
+        if counts and work.end is not None and due >= work.end:
+            return Claim(_AFTER_ALL, None)
+        return Claim(due, self._turn(number, counts, due))
 
 
 class _User(Worker):
@@ -269,8 +274,8 @@ class _User(Worker):
 
 def worker_of(work: Work, index: int, name: str, makers: Sequence[Maker]) -> Worker:
     """Return a worker of this name, whose calls are made by these makers."""
-    if work.schedule is not None:
-        return _Scheduled(work, index, name, makers)
+    if work.dealer is not None:
+        return _Scheduled(work, index, name, makers, dealer=work.dealer)
     if work.pace.pause is not None or work.pace.every is not None:
         return _User(work, index, name, makers)
     return _Free(work, index, name, makers)

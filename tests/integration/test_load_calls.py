@@ -1,6 +1,7 @@
 """Calls are made as the job says, and counted by how they ended: on a server of known behaviour."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,7 @@ from tests.support.probe import Probe, probe_server
 
 _LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
 _CANCELLED = "rpc error: code = Canceled desc = context canceled"
+_STREAM_CUT_OFF = "rpc error: code = Canceled desc = grpc: the client connection is closing"
 _CUT_OFF = (
     "rpc error: code = Unavailable desc = "
     "error reading from server: use of closed network connection"
@@ -37,21 +39,20 @@ def probe() -> Iterator[Probe]:
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Probe]:
-    """Lend a server that takes 0.3 seconds for everything."""
-    with probe_server("--delay", "0.3") as server:
+    """Lend a server that takes 0.2 seconds for everything."""
+    with probe_server("--delay", "0.2") as server:
         yield server
 
 
 async def test_a_known_delay_is_measured(slow: Probe) -> None:
-    """The median is within 2 % of what each call takes; without a schedule there is one clock."""
+    """What each call takes is what is measured; without a schedule there is one clock."""
     result = await run_here(job_of(slow.target, workers=4, total=12, connections=2))
     assert result.statuses == {"OK": 12}
-    assert min(result.service) >= 0.3
-    assert statistics.median(result.service) == pytest.approx(0.3, rel=0.02)
-    assert max(result.service) == pytest.approx(0.3, rel=0.1)
+    assert min(result.service) == pytest.approx(0.2, rel=0.02)
+    assert statistics.median(result.service) == pytest.approx(0.2, rel=0.1)
     assert result.response == result.service
     assert result.end.reason == "normal"
-    assert result.end.seconds == pytest.approx(0.9, rel=0.1)
+    assert result.end.seconds == pytest.approx(0.6, rel=0.2)
     assert result.end.busy < 0.5
 
 
@@ -81,10 +82,10 @@ async def test_a_stall_hides_from_the_first_clock_only() -> None:
 
 async def test_calls_that_could_not_be_begun_are_dropped(slow: Probe) -> None:
     """What one worker cannot begin in the time is told: with the calls made, all that were due."""
-    job = job_of(slow.target, rate=Ramp(start=200), duration=0.7, stop=Stop.WAIT)
+    job = job_of(slow.target, rate=Ramp(start=200), duration=0.5, stop=Stop.WAIT)
     result = await run_here(job)
     assert result.count == 3
-    assert result.count + result.end.dropped == 139  # The 140th is due when the time is over.
+    assert result.count + result.end.dropped == 99  # The 100th is due when the time is over.
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ async def test_calls_in_flight_when_the_time_is_over(
     slow: Probe, stop: Stop, statuses: dict[str, int]
 ) -> None:
     """They are cut off and counted as Unavailable, waited for, or not counted."""
-    job = job_of(slow.target, workers=4, duration=0.45, stop=stop, connections=2)
+    job = job_of(slow.target, workers=4, duration=0.3, stop=stop, connections=2)
     result = await run_here(job)
     assert result.statuses == statuses
     assert result.end.reason == "timeout"
     assert result.errors == ({_CUT_OFF: 4} if stop is Stop.CLOSE else {})
-    assert result.end.seconds == pytest.approx(0.6 if stop is Stop.WAIT else 0.45, rel=0.15)
+    assert result.end.seconds == pytest.approx(0.4 if stop is Stop.WAIT else 0.3, abs=0.08)
 
 
 async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> None:
@@ -114,20 +115,29 @@ async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> No
     assert result.end.reason == "timeout"
 
 
+async def test_a_call_that_is_due_when_the_time_is_over_is_not_made(probe: Probe) -> None:
+    """It would be cut off at once, and nobody could have answered it."""
+    job = job_of(probe.target, workers=2, rate=Ramp(start=20), duration=0.5)
+    result = await run_here(job)
+    assert result.statuses == {"OK": 9}
+    assert result.end.dropped == 0
+    assert result.end.reason == "timeout"
+
+
 async def test_calls_that_take_too_long_are_given_up(slow: Probe) -> None:
     """They are late in the words of Go, as soon as their time is over."""
-    call = call_of(timeout=0.1)
+    call = call_of(timeout=0.05)
     result = await run_here(job_of(slow.target, call, workers=2, total=2))
     assert result.errors == {_LATE: 2}
-    assert max(result.service) < 0.25
+    assert max(result.service) < 0.15
 
 
 async def test_nobody_waits_for_answers(slow: Probe) -> None:
     """Asynchronous calls begin by the schedule, however few the workers are."""
-    job = job_of(slow.target, rate=Ramp(start=100), total=60, asynchronous=True)
+    job = job_of(slow.target, rate=Ramp(start=200), total=60, asynchronous=True)
     result = await run_here(job)
     assert result.statuses == {"OK": 60}
-    assert result.end.seconds == pytest.approx(0.9, rel=0.15)
+    assert 0.5 <= result.end.seconds < 1
 
 
 async def test_a_warm_up_counts_for_nothing(probe: Probe) -> None:
@@ -145,35 +155,38 @@ async def test_a_warm_up_counts_for_nothing(probe: Probe) -> None:
 
 async def test_workers_come_and_go(slow: Probe) -> None:
     """Who comes is numbered on; who came first leaves first, after the call it is making."""
-    workers = Ramp(Shape.STEP, start=3, step=-1, step_duration=0.35, end=1)
+    workers = Ramp(Shape.STEP, start=3, step=-1, step_duration=0.27, end=1)
     job = job_of(
-        slow.target, call_of(source=Numbered()), workers=workers, total=7, connections=2, name="run"
+        slow.target,
+        call_of(source=Numbered()),
+        workers=workers,
+        duration=0.7,
+        stop=Stop.WAIT,
+        connections=2,
+        name="run",
     )
-    assert (await run_here(job)).count == 7
-    seen = [one.request.name for one in slow.tell().seen][-7:]
-    first, second, third = "run:g0c0", "run:g1c1", "run:g2c0"
-    assert sorted(seen) == sorted([first] * 2 + [second] * 3 + [third] * 2) or (
-        seen.count(third) >= 2 and seen.count(first) == 2
-    )
+    result = await run_here(job)
+    seen = [one.request.name for one in slow.tell().seen][-result.count :]
+    assert Counter(seen) == {"run:g0c0": 2, "run:g1c1": 3, "run:g2c0": 4}
 
 
 async def test_users_pause(slow: Probe) -> None:
     """A user makes the next call after a pause, whenever the last one has ended."""
-    job = job_of(slow.target, workers=2, pause=(0.2, 0.2), total=4)
+    job = job_of(slow.target, workers=2, pause=(0.1, 0.1), total=4)
     result = await run_here(job)
     assert result.count == 4
     # The pause before the first call is a part of one.
-    assert 0.8 <= result.end.seconds <= 1.2
-    assert max(result.response) < 0.4
+    assert 0.5 <= result.end.seconds < 0.8
+    assert max(result.response) < 0.3
 
 
 async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
-    """Who means to call every 0.1 s and waits for 0.3 is later each time, says the second clock."""
-    job = job_of(slow.target, workers=1, every=0.1, duration=1, stop=Stop.WAIT)
+    """Who means to call every 0.1 s and waits for 0.2 is later each time, says the second clock."""
+    job = job_of(slow.target, workers=1, every=0.1, duration=0.7, stop=Stop.WAIT)
     result = await run_here(job)
     assert result.count == 4
-    assert result.count + result.end.dropped == 10
-    assert result.response == pytest.approx([0.3, 0.5, 0.7, 0.9], abs=0.06)
+    assert result.count + result.end.dropped == 7
+    assert result.response == pytest.approx([0.2, 0.3, 0.4, 0.5], abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -242,14 +255,14 @@ async def test_streams_that_fail(method: str) -> None:
 
 
 async def test_streams_in_flight_when_the_time_is_over(probe: Probe) -> None:
-    """Streams are cut off like any other call."""
+    """Streams are cut off like any other call; Go has another status for them."""
     calls = [
         call_of("Repeat", Same([message("RepeatRequest", messages=2, interval_milliseconds=5000)])),
         call_of("Collect", Same([b"", b""]), stream=Stream(interval=5)),
         call_of("Chat", Same([b"", b""]), stream=Stream(interval=5)),
     ]
     result = await run_here(job_of(probe.target, *calls, workers=3, duration=0.3))
-    assert result.errors == {_CUT_OFF: 3}
+    assert result.errors == {_STREAM_CUT_OFF: 3}
     assert result.end.seconds < 1
 
 

@@ -86,6 +86,7 @@ def test_a_run_that_is_cancelled(probe: Probe) -> None:
     assert set(result.statuses) <= {"OK", "Unavailable"}
 
 
+@pytest.mark.fault
 def test_a_process_that_is_killed_is_told(probe: Probe) -> None:
     """A run without one of its processes is none; the others are ended."""
     job = job_of(probe.target, connections=2, processes=2, workers=2)
@@ -97,6 +98,7 @@ def test_a_process_that_is_killed_is_told(probe: Probe) -> None:
     assert not children()
 
 
+@pytest.mark.fault
 def test_processes_die_with_who_started_them(probe: Probe) -> None:
     """However the run is ended: no process goes on without the one that started it."""
     with subprocess.Popen(

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from tests.support.probe import Probe
 _SECONDS: Final = 60
 _FRACTIONS: Final = ("rps", "mark", "frequency")
 """They can be whole by chance."""
+_NOT_OF_A_FEW: Final = 90
 _ADDRESSES: Final = re.compile(r"read tcp \S+->\S+: ")
 
 
@@ -51,26 +52,31 @@ class Both:
     theirs: Run
 
 
-def patron_load(*arguments: str) -> Ran:
+def patron_load(*arguments: str, stdin: str = "") -> Ran:
     """Run the command in this process; those that generate the load are others."""
-    result = CliRunner().invoke(main, arguments)
+    result = CliRunner().invoke(main, arguments, input=stdin)
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 
-def real_ghz(*arguments: str) -> Ran:
+def real_ghz(*arguments: str, stdin: str = "") -> Ran:
     """Run ghz; the test is skipped where there is none."""
     done = subprocess.run(
-        [ghz(), *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False
+        [ghz(), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def both(probe: Probe, *arguments: str) -> Both:
+def both(probe: Probe, *arguments: str, stdin: str = "") -> Both:
     """Ask both for the same, on a server that has forgotten what was before."""
     asked = (*arguments, probe.target)
     probe.tell(forget=True)
-    theirs = Run(real_ghz(*asked), probe.tell(forget=True))
-    return Both(Run(patron_load(*asked), probe.tell(forget=True)), theirs)
+    theirs = Run(real_ghz(*asked, stdin=stdin), probe.tell(forget=True))
+    return Both(Run(patron_load(*asked, stdin=stdin), probe.tell(forget=True)), theirs)
 
 
 def shape(value: Any, key: str = "") -> Any:
@@ -108,6 +114,18 @@ def requests(seen: Any) -> "Counter[tuple[str, str, tuple[tuple[str, str], ...]]
     )
 
 
-def latencies(report: Mapping[str, Any]) -> Sequence[int]:
+def ended(seen: Any) -> Mapping[str, int]:
+    """Return how often the server has ended which call how.
+
+    When it hears of those that were cut off is a matter of luck.
+    """
+    return {what: count for what, count in seen.calls.items() if not what.endswith("CANCELLED")}
+
+
+def percentiles(report: Mapping[str, Any]) -> Mapping[int, int]:
     """Return the percentiles of a report that are not of a few calls only, in nanoseconds."""
-    return [each["latency"] for each in report["latencyDistribution"] if each["percentage"] <= 90]
+    return {
+        each["percentage"]: each["latency"]
+        for each in report["latencyDistribution"]
+        if each["percentage"] <= _NOT_OF_A_FEW
+    }

@@ -165,7 +165,8 @@ async def _serve(*, fast: bool, port: int, certificates: Path | None, **behaviou
     server.add_registered_method_handlers(SERVICE, handlers)
     if not fast:
         names = [SERVICE, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, server, _MethodsToo())
+        methods_too: Any = _MethodsToo()
+        reflection.enable_server_reflection(names, server, methods_too)
     address = f"127.0.0.1:{port}"
     if certificates:
         pair = [(certificates / name).read_bytes() for name in ("server.key", "server.pem")]

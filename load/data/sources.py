@@ -62,7 +62,6 @@ def source_of_call(
     *,
     rows: Sequence[Row] | None = None,
     order: Order = Order.IN_TURN,
-    share: float = 1,
 ) -> Source:
     """Return what a call of a scenario sends.
 
@@ -76,7 +75,6 @@ def source_of_call(
         metadata: By key.
         rows: Of a data file.
         order: In which order rows are used.
-        share: Which share of the rows is used, from the first one; above 0 and at most 1.
 
     Raises:
         DataError: With a row, the data makes no message, or the metadata none that gRPC takes.
@@ -92,13 +90,12 @@ def source_of_call(
         )
     if len(batches) > 1:
         raise DataError("data: is an array, and rows are given as well: only a stream sends both")
-    used = rows[: max(1, round(len(rows) * share))]
     return _source(
         method,
-        [*batches] * len(used),
+        [*batches] * len(rows),
         _metadata(metadata),
-        rows=used,
-        choice=order.choice(len(used)),
+        rows=rows,
+        choice=order.choice(len(rows)),
         label=lambda _: "data",
     )
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 
@@ -17,6 +17,13 @@ from load.engine.running import Run
 from load.engine.telling import Teller
 from load.errors import TargetError
 from load.jobs import Job
+
+_NURSERY: Final = 10_000
+"""After how many more objects than before Python looks for garbage.
+
+The calls in flight are more than it waits for by default, so that it would look again and again,
+and find nothing: that takes 3 % of the time.
+"""
 
 
 def generate_share(
@@ -43,6 +50,7 @@ async def _generate(
         # What is there now, stays: looking through it for garbage would keep calls waiting.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_NURSERY)
         teller.tell(Connected())
         run = Run(job, share, channels, numbers, warming, at=await orders.begin)
         orders.on_halt(run.halt)

@@ -117,6 +117,9 @@ class Starter:
         Raises:
             CallFailed: A message cannot be encoded.
         """
+        # locust may have seen its user wait, and be about to stop it: that happens here, and not in
+        # a call which --stop-timeout would have let end.
+        gevent.sleep(0)
         options = self.options(options)
         account = self.account()
         if self.kind.client_streams:

@@ -1,6 +1,7 @@
 """Options of ghz as attributes of a class of locust."""
 
-from collections.abc import Iterable
+import logging
+from functools import cache
 from typing import Any, Final
 
 from load.config.model import Config
@@ -9,11 +10,17 @@ from load.config.resolving import resolve
 from load.config.values import from_file
 from load.errors import ConfigError
 
+_logger = logging.getLogger(__name__)
 _BY_FIELD: Final = {option.field: option for option in OPTIONS}
 
 
-def config_of(owner: type, fields: Iterable[str], *, path: str, host: str | None = None) -> Config:
+@cache
+def config_of(
+    owner: type, fields: tuple[str, ...], *, path: str, host: str | None = None
+) -> Config:
     """Return the options that a class has as attributes, over those of a configuration.
+
+    What of the configuration has no effect is told to the log, once.
 
     Args:
         owner: The class; an attribute that is None says nothing.
@@ -34,4 +41,10 @@ def config_of(owner: type, fields: Iterable[str], *, path: str, host: str | None
                 said[field] = from_file(option, value)
             except ConfigError as error:
                 raise ConfigError(f"{field}: {error}") from None
-    return resolve(path, said, names_call=False).config
+    if "connections" in said:
+        # How many users there are, locust says: there may be enough for them.
+        said["concurrency"] = max(said["connections"], 1)
+    resolved = resolve(path, said, names_call=False)
+    for warning in resolved.warnings:
+        _logger.warning("%s: %s", owner.__name__, warning)
+    return resolved.config

@@ -114,7 +114,10 @@ class _Reporter:
     def _interrupt(self, **_: object) -> None:
         if self._runner.state in _RUNNING:
             self._interrupted = True
-            self._runner.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._runner.stop()
 
     def end(self) -> None:
         """Judge the test, write its report, and set the exit code."""
@@ -181,6 +184,10 @@ class _Master(_Reporter):
         environment.events.worker_report.add_listener(self._report)
         environment.events.test_stop.add_listener(self._ask)
         runner.register_message(_TELL, self._rest)
+
+    def _stop(self) -> None:
+        # Workers that are told to stop in locust's way wait for --stop-timeout, deaf to the rest.
+        self._master.stop(send_stop_to_client=False)
 
     def _report(self, client_id: str, data: dict[str, Any], **_: object) -> None:
         if _KEY in data:

@@ -9,10 +9,11 @@ from locust import User
 from locust.env import Environment
 from locust.exception import StopTest
 
+from load.calls import Metadata
 from load.config.model import Config
 from load.config.pacing import seconds
-from load.data.making import has_templates
-from load.data.metadata import fixed
+from load.data.inputs import given_metadata
+from load.data.metadata import metadata_of
 from load.errors import ConfigError, LoadError
 from load.jobs import Stop
 from load.locust_plugin.channels import Defaults, MeasuredChannel
@@ -139,9 +140,7 @@ def _prepared(user_class: type[GrpcUser], host: str | None) -> _Prepared:
         connections=Connections(
             target_of(config), None if user_class.own_connection else config.connections
         ),
-        defaults=Defaults(
-            timeout=seconds(config.timeout) or None, metadata=fixed(config.metadata or {})
-        ),
+        defaults=Defaults(seconds(config.timeout) or None, _metadata(config)),
         count_cut_off=config.duration_stop == Stop.CLOSE.value,
     )
 
@@ -150,7 +149,13 @@ def _config(user_class: type[GrpcUser], host: str | None) -> Config:
     config = config_of(user_class, _OPTIONS, path=user_class.config, host=host)
     if config.duration_stop == Stop.WAIT.value:
         raise ConfigError(_STOP_TIMEOUT)
-    if has_templates(config.metadata):
-        raise ConfigError("metadata: templates are not rendered here; tasks can give their own")
-    fixed(config.metadata or {})
+    _metadata(config)
     return config
+
+
+def _metadata(config: Config) -> Metadata:
+    templates = not config.disable_template_data
+    metadata = metadata_of(given_metadata(config), templates=templates)
+    if not isinstance(metadata, tuple):
+        raise ConfigError("metadata: templates are not rendered here; tasks can give their own")
+    return metadata

@@ -98,7 +98,7 @@ def _from_folder(option: Option, value: Any, folder: Path) -> Any:  # noqa: ANN4
 def _resolve(said: Mapping[str, Any], rhythm: Rhythm, document: Table) -> tuple[Config, Pace]:
     """Return the options of a scenario, and when its calls are made."""
     options = {"duration_stop": "wait", **said}
-    if "duration" not in said and rhythm.seconds:
+    if "duration" not in said and "total" not in said and rhythm.seconds:
         options["duration"] = round(rhythm.seconds * 1e9)
     time = options.get("duration", 0)
     if not time and "total" not in said:

@@ -69,7 +69,10 @@ def patron_load(scenario: Path, *arguments: str) -> Result:
 
 
 def test_calls_are_made_in_their_shares_with_their_rows(scenario: Path) -> None:
-    """The server has seen what the scenario says: each call and each row exactly as often."""
+    """The server has seen what the scenario says: each call and each row exactly as often.
+
+    However long that takes: the number of calls ends the run, and not the last of its stages.
+    """
     with probe_server() as probe:
         flags = ["--processes", "1", "-O", "json", "--threshold", "count>=400"]
         result = patron_load(scenario, *flags, probe.target)

@@ -17,7 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from load.errors import ReportError
-from load.report.formats import render
+from load.report.formats import FORMATS, render
 from load.report.model import GateResult, Report
 from load.report.reading import read_report
 from load.report.wording import visible
@@ -97,6 +97,12 @@ def _whole(report: Report, name: str) -> str:
 
 def _outcomes(report: Report) -> Sequence[str]:
     return [gate.outcome for gate in report.patron.gates] if report.patron else []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_report_without_options_has_every_form(name: str) -> None:
+    """Where nothing says which server was called, as with locust, the calls are told."""
+    assert _whole(msgspec.structs.replace(stalled_run(), options={}), name)
 
 
 # OpenMetrics

@@ -79,7 +79,7 @@ class TooLate(ProbeUser):
     """Waits for an answer that takes too long."""
 
     wait_time = constant(100)
-    timeout = "100ms"
+    timeout = "500ms"
 
     @task
     def take(self) -> None:

@@ -64,14 +64,14 @@ TEMPLATES: Final = (
 QUICK: Final = (
     Case("every tenth fails", "Echo", """-n 200 -c 20 -d '{"name": "a"}'""", "--fail-every 10"),
     Case("templates", "Echo", f"""-n 60 -c 1 --name run --tags '{{"a": "b"}}' {TEMPLATES}"""),
-    Case("messages in turn", "Echo", f"-n 31 -c 1 {THREE}"),
     Case("a client streams", "Collect", f"-n 40 -c 4 {THREE} --stream-call-count 7"),
     Case("a server streams", "Repeat", f"-n 40 -c 4 {TICKS} --stream-call-count 2"),
     Case("both stream", "Chat", f"-n 40 -c 4 {THREE}", "--fail-every 10"),
-    Case("the first are skipped", "Echo", "-n 60 -c 10 --connections 5 --skipFirst 20"),
     Case("cut off", "Echo", "-z 700ms -c 5", "--delay 0.5"),
 )
 SLOW: Final = (
+    Case("messages in turn", "Echo", f"-n 31 -c 1 {THREE}"),
+    Case("the first are skipped", "Echo", "-n 60 -c 10 --connections 5 --skipFirst 20"),
     Case("errors count", "Echo", "-n 100 -c 1 --count-errors", "--fail-every 10"),
     Case("all fail", "Echo", "-n 40 -c 4", "--fail-every 1 --code INVALID_ARGUMENT"),
     Case("given up", "Echo", "-n 12 -c 4 -t 100ms", "--delay 1"),

@@ -51,6 +51,8 @@ class Case(NamedTuple):
     arguments: str
     probe: str = ""
     """How the server behaves."""
+    tries: int = 1
+    """How often to try: what a busy machine delays beyond the end is not made."""
 
 
 THREE: Final = """-d '[{"name": "a"}, {"name": "b"}, {"name": "c"}]'"""
@@ -76,18 +78,20 @@ SLOW: Final = (
     Case("all fail", "Echo", "-n 40 -c 4", "--fail-every 1 --code INVALID_ARGUMENT"),
     Case("given up", "Echo", "-n 12 -c 4 -t 100ms", "--delay 1"),
     Case("a rate", "Echo", "-n 60 -c 5 -r 40"),
-    Case("a rate for a time", "Echo", "-z 1s -c 5 -r 41"),
+    Case("a rate for a time", "Echo", "-z 1s -c 5 -r 41", tries=3),
     Case("nobody waits", "Echo", "-n 40 -c 1 -r 40 --async", "--delay 0.3"),
     Case(
         "the rate goes up steps",
         "Echo",
         "-z 2600ms -c 5 --load-schedule step --load-start 20 --load-step 20 --load-end 60"
         " --load-step-duration 1s",
+        tries=3,
     ),
     Case(
         "the rate goes up a line",
         "Echo",
         "-z 2600ms -c 5 --load-schedule line --load-start 20 --load-step 20 --load-end 100",
+        tries=3,
     ),
     Case(
         "the rate goes down a line",
@@ -166,7 +170,12 @@ def test_reports_are_the_same(case: Case) -> None:
     """Keys in their order, types, options, counts, statuses and errors; and what the server saw."""
     asked = ("--insecure", "--call", f"{SERVICE}/{case.method}", *shlex.split(case.arguments))
     with probe_server(*case.probe.split()) as probe:
-        assert_same(both(probe, *asked, *JSON))
+        done = both(probe, *asked, *JSON)
+        for _ in range(case.tries - 1):
+            if done.ours.ran.report["count"] == done.theirs.ran.report["count"]:
+                break
+            done = both(probe, *asked, *JSON)
+        assert_same(done)
 
 
 @pytest.mark.parametrize(
@@ -317,18 +326,19 @@ def wire_to(probe: Probe) -> Iterator[Wire]:
     loop = asyncio.new_event_loop()
     host, _, port = probe.target.partition(":")
 
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        count = 0
+    async def copy(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool
+    ) -> None:
         while chunk := await reader.read(65536):
-            count += len(chunk)
+            wire.sent += len(chunk) * counted
             writer.write(chunk)
         writer.close()
-        return count
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection(host, port)
-        sent, _ = await asyncio.gather(copy(reader, upstream[1]), copy(upstream[0], writer))
-        wire.sent += sent
+        await asyncio.gather(
+            copy(reader, upstream[1], counted=True), copy(upstream[0], writer, counted=False)
+        )
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
     wire = Wire("127.0.0.1:{1}".format(*server.sockets[0].getsockname()))

@@ -51,6 +51,8 @@ class Case(NamedTuple):
     arguments: str
     probe: str = ""
     """How the server behaves."""
+    tries: int = 1
+    """How often to try: what a busy machine delays beyond the end is not made."""
 
 
 THREE: Final = """-d '[{"name": "a"}, {"name": "b"}, {"name": "c"}]'"""
@@ -64,30 +66,32 @@ TEMPLATES: Final = (
 QUICK: Final = (
     Case("every tenth fails", "Echo", """-n 200 -c 20 -d '{"name": "a"}'""", "--fail-every 10"),
     Case("templates", "Echo", f"""-n 60 -c 1 --name run --tags '{{"a": "b"}}' {TEMPLATES}"""),
-    Case("messages in turn", "Echo", f"-n 31 -c 1 {THREE}"),
     Case("a client streams", "Collect", f"-n 40 -c 4 {THREE} --stream-call-count 7"),
     Case("a server streams", "Repeat", f"-n 40 -c 4 {TICKS} --stream-call-count 2"),
     Case("both stream", "Chat", f"-n 40 -c 4 {THREE}", "--fail-every 10"),
-    Case("the first are skipped", "Echo", "-n 60 -c 10 --connections 5 --skipFirst 20"),
     Case("cut off", "Echo", "-z 700ms -c 5", "--delay 0.5"),
 )
 SLOW: Final = (
+    Case("messages in turn", "Echo", f"-n 31 -c 1 {THREE}"),
+    Case("the first are skipped", "Echo", "-n 60 -c 10 --connections 5 --skipFirst 20"),
     Case("errors count", "Echo", "-n 100 -c 1 --count-errors", "--fail-every 10"),
     Case("all fail", "Echo", "-n 40 -c 4", "--fail-every 1 --code INVALID_ARGUMENT"),
     Case("given up", "Echo", "-n 12 -c 4 -t 100ms", "--delay 1"),
     Case("a rate", "Echo", "-n 60 -c 5 -r 40"),
-    Case("a rate for a time", "Echo", "-z 1s -c 5 -r 41"),
+    Case("a rate for a time", "Echo", "-z 1s -c 5 -r 41", tries=3),
     Case("nobody waits", "Echo", "-n 40 -c 1 -r 40 --async", "--delay 0.3"),
     Case(
         "the rate goes up steps",
         "Echo",
         "-z 2600ms -c 5 --load-schedule step --load-start 20 --load-step 20 --load-end 60"
         " --load-step-duration 1s",
+        tries=3,
     ),
     Case(
         "the rate goes up a line",
         "Echo",
         "-z 2600ms -c 5 --load-schedule line --load-start 20 --load-step 20 --load-end 100",
+        tries=3,
     ),
     Case(
         "the rate goes down a line",
@@ -166,7 +170,12 @@ def test_reports_are_the_same(case: Case) -> None:
     """Keys in their order, types, options, counts, statuses and errors; and what the server saw."""
     asked = ("--insecure", "--call", f"{SERVICE}/{case.method}", *shlex.split(case.arguments))
     with probe_server(*case.probe.split()) as probe:
-        assert_same(both(probe, *asked, *JSON))
+        done = both(probe, *asked, *JSON)
+        for _ in range(case.tries - 1):
+            if done.ours.ran.report["count"] == done.theirs.ran.report["count"]:
+                break
+            done = both(probe, *asked, *JSON)
+        assert_same(done)
 
 
 @pytest.mark.parametrize(
@@ -317,18 +326,19 @@ def wire_to(probe: Probe) -> Iterator[Wire]:
     loop = asyncio.new_event_loop()
     host, _, port = probe.target.partition(":")
 
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        count = 0
+    async def copy(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool
+    ) -> None:
         while chunk := await reader.read(65536):
-            count += len(chunk)
+            wire.sent += len(chunk) * counted
             writer.write(chunk)
         writer.close()
-        return count
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection(host, port)
-        sent, _ = await asyncio.gather(copy(reader, upstream[1]), copy(upstream[0], writer))
-        wire.sent += sent
+        await asyncio.gather(
+            copy(reader, upstream[1], counted=True), copy(upstream[0], writer, counted=False)
+        )
 
     server = loop.run_until_complete(asyncio.start_server(accept, "127.0.0.1", 0))
     wire = Wire("127.0.0.1:{1}".format(*server.sockets[0].getsockname()))
@@ -366,8 +376,11 @@ def test_messages_are_compressed_the_same(
 
 
 def _skeleton(text: str) -> Sequence[str]:
-    """Return the lines of a summary without its numbers and bars, and with one unit of time."""
-    text = re.sub(r"\d+(\.\d+)?", "N", text.replace("∎", ""))
+    """Return the lines of a summary without its numbers and bars, and with one unit of time.
+
+    And without our warnings, such as of a machine that was busy.
+    """
+    text = re.sub(r"\d+(\.\d+)?", "N", text.partition("Warnings:")[0].replace("∎", ""))
     return [re.sub(" +", " ", line) for line in re.sub(r"N (µs|ms|s)\b", "N T", text).split("\n")]
 
 

@@ -147,5 +147,17 @@ FIGURES: Final = (
     Figure("gate_us", "the feature gate, once decided", Bound.BELOW, 2, "µs", of_this_machine=True),
     Figure("limiter_us", "the rate limit", Bound.BELOW, 5, "µs", of_this_machine=True),
     Figure("auth_us", "auth of a known token", Bound.BELOW, 2, "µs", of_this_machine=True),
+    Figure(
+        "generator_vs_ghz",
+        "small unary calls per second of `patron-load` on one core, against ghz",
+        Bound.AT_LEAST,
+        0.8,
+    ),
+    Figure(
+        "generator_vs_bare_grpcio",
+        "the same, against a bare grpc.aio client",
+        Bound.AT_LEAST,
+        0.9,
+    ),
 )
 """Every figure, in the order of the report."""

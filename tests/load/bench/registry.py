@@ -11,6 +11,7 @@ from tests.load.bench.scenarios import (
     cached,
     cold,
     customers,
+    generator,
     hot,
     memory,
     mixed,
@@ -76,6 +77,12 @@ SCENARIOS: Final = (
         memory.measure,
     ),
     Scenario("cold", "from nothing to the first answer", ("cold_start_s",), cold.measure),
+    Scenario(
+        "generator",
+        "the load generator against ghz and bare grpc.aio",
+        ("generator_vs_ghz", "generator_vs_bare_grpcio"),
+        generator.measure,
+    ),
     Scenario("parts", "single interceptors", ("gate_us", "limiter_us", "auth_us"), parts.measure),
 )
 """Every scenario."""

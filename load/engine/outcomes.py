@@ -36,6 +36,11 @@ CUT_OFF: Final = _outcome(
 """The run was over. Go adds the addresses, which makes each connection an error of its own."""
 STREAM_CUT_OFF: Final = _outcome("Canceled", "grpc: the client connection is closing")
 """The same of a call with streams, which Go ends before it closes the connection."""
+STOPPED: Final = "the user was stopped"
+USER_STOPPED: Final = _outcome("Unavailable", STOPPED)
+"""The same of a call that a user of locust was in."""
+ENDED_BY_THE_RUN: Final = (CUT_OFF, STREAM_CUT_OFF, USER_STOPPED)
+"""Of calls in flight at the end: no fault of the server's."""
 _LATE: Final = _outcome("DeadlineExceeded", "context deadline exceeded")
 _LATE_HERE: Final = ("Deadline Exceeded", "Stream removed (Deadline Exceeded)")
 """The same in the words of gRPC's C core."""

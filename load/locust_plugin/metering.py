@@ -10,6 +10,7 @@ from gevent import GreenletExit
 from locust.exception import StopUser
 
 from load.calls import Kind
+from load.engine.outcomes import STOPPED
 from load.locust_plugin.errors import CallFailed
 
 _MILLISECONDS: Final = 1000
@@ -80,7 +81,7 @@ class Account:
         if not isinstance(why, (GreenletExit, StopUser)):
             self.fail(CallFailed(grpc.StatusCode.CANCELLED, "context canceled"))
         elif self.meter.count_cut_off:
-            self.fail(CallFailed(grpc.StatusCode.UNAVAILABLE, "the user was stopped"))
+            self.fail(CallFailed(grpc.StatusCode.UNAVAILABLE, STOPPED))
         else:
             self._told = True
 

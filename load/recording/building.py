@@ -128,8 +128,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         )
     if outcome.dropped:
         told.append(
-            f"{outcome.dropped:,} calls were due and never begun: the server, or the number of "
-            "workers, could not keep up with the rate."
+            f"Calls that were due and never begun: {outcome.dropped:,}. "
+            "The server, or the number of workers, could not keep up with the rate."
         )
     if outcome.total.count > len(outcome.details):
         told.append(

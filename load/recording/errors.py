@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from load.engine.outcomes import CUT_OFF
+from load.engine.outcomes import ENDED_BY_THE_RUN
 from load.recording.columns import Numbers
 
-CUT_OFF_INDEX: Final = 0
-"""That of the calls in flight that the run itself ends."""
+CUT_OFF_INDEXES: Final = len(ENDED_BY_THE_RUN)
+"""The indexes below it are those of calls in flight that the run itself ends."""
 MOST: Final = 10_000
 """How many different texts are kept: some servers never say the same twice."""
 _DESCRIPTION: Final = " desc = "
@@ -19,7 +19,9 @@ class ErrorTexts:
     """Gives every text an index, whichever process has told of it."""
 
     def __init__(self) -> None:
-        self._indexes: dict[str, int] = {CUT_OFF.error: CUT_OFF_INDEX}
+        self._indexes: dict[str, int] = {
+            outcome.error: index for index, outcome in enumerate(ENDED_BY_THE_RUN)
+        }
         self._of_process: defaultdict[int, array[int]] = defaultdict(lambda: array("i"))
         self.too_many = False
         """Whether there were more than are kept."""
@@ -46,8 +48,8 @@ class ErrorTexts:
         return indexes
 
     def _index(self, text: str) -> int:
-        # That of calls that were cut off is one more.
-        if text not in self._indexes and len(self._indexes) > MOST:
+        # Those of calls that were cut off come on top.
+        if text not in self._indexes and len(self._indexes) >= MOST + CUT_OFF_INDEXES:
             self.too_many = True
             text = f"{text.partition(_DESCRIPTION)[0]}{_DESCRIPTION}any other"
         return self._indexes.setdefault(text, len(self._indexes))

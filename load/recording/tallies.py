@@ -7,7 +7,7 @@ from typing import Final, Self
 import numpy as np
 
 from load.recording.columns import Columns, Numbers
-from load.recording.errors import CUT_OFF_INDEX
+from load.recording.errors import CUT_OFF_INDEXES
 from load.recording.histograms import Histogram, places
 from load.records import STATUSES
 from load.report.model import Clock
@@ -102,7 +102,7 @@ class Tally:
     def add(self, calls: Columns, timed: Columns) -> None:
         """Count calls, and measure those of them that are timed."""
         self._statuses += np.bincount(calls.status, minlength=len(STATUSES))
-        self.cut_off += int((calls.error == CUT_OFF_INDEX).sum())
+        self.cut_off += int(((calls.error >= 0) & (calls.error < CUT_OFF_INDEXES)).sum())
         self.service_sum += int(calls.service.sum())
         self.service.add(timed.service, places(timed.service))
         self.response.add(timed.response, places(timed.response))

@@ -14,6 +14,7 @@ from hdrh.histogram import HdrHistogram
 
 from load.calls import Call, Kind, Method, Moment, Payload
 from load.config.model import Config
+from load.engine.outcomes import ENDED_BY_THE_RUN
 from load.jobs import Job, Pace, Ramp, Target
 from load.recording import Recording, build_report
 from load.recording.histograms import LONGEST, Histogram, places
@@ -193,7 +194,7 @@ def test_two_clocks_and_several_calls() -> None:
     assert (report.patron.late, report.patron.dropped, report.patron.scheduled) == (2, 7, True)
     busy, dropped = report.patron.warnings
     assert "96 % of a core" in busy
-    assert "7 calls were due and never begun" in dropped
+    assert "Calls that were due and never begun: 7" in dropped
     summary = "".join(render(report, "summary"))
     assert "(2 late, 7 dropped)" in summary
     assert "  p99.9:\t1.00 s\n" in summary
@@ -489,3 +490,18 @@ def test_the_machine() -> None:
     assert len(machine.id) == 16
     assert int(machine.id, 16)
     assert machine.cores >= 1
+
+
+def test_calls_that_the_run_itself_ended_are_told_apart() -> None:
+    """Those of streams and of users of locust too; what a server cut off is not among them."""
+    job = _job("C")
+    recording = Recording(job)
+    texts = [each.error for each in ENDED_BY_THE_RUN]
+    texts.append("rpc error: code = Unavailable desc = connection reset by peer")
+    chunk = _chunk([_BEGAN] * 4, [_MS] * 4, error=[3, 0, 1, 2], new_errors=texts)
+    recording.add(Told(0, chunk))
+
+    report = _report(recording, job)
+
+    assert report.patron is not None
+    assert (report.patron.calls[0].errors, report.patron.calls[0].cut_off) == (4, 3)

@@ -79,7 +79,7 @@ class TooLate(ProbeUser):
     """Waits for an answer that takes too long."""
 
     wait_time = constant(100)
-    timeout = "500ms"
+    timeout = "2s"
 
     @task
     def take(self) -> None:

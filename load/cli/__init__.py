@@ -1,6 +1,7 @@
 """The command line: `patron-load`."""
 
 import json
+import os
 from typing import Any, Final
 
 import click
@@ -129,6 +130,8 @@ def main(
     if print_config:
         click.echo(json.dumps(plan.document, ensure_ascii=False, indent=2))
         return
+    # What gRPC has to say of a connection is in the error, too.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Only now: --help and --print-config need not wait for gRPC.
     from load.cli.running import Asked, execute
 

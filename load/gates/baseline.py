@@ -37,6 +37,7 @@ from load.gates.comparing import (
     result,
     verdict_of_chance,
 )
+from load.gates.exits import CUT_SHORT
 from load.gates.figures import Figures, of_report
 from load.report import wording
 from load.report.model import GateResult, Report
@@ -122,7 +123,7 @@ class Baseline:
             raise ReportError("without a calibration, a run cannot be compared with a baseline")
         figures = of_report(report)
         now = measured(figures)
-        if now is None or report.end_reason == "cancel":
+        if now is None or report.end_reason == CUT_SHORT:
             gap = "no call ended as OK" if now is None else "it was ended early"
             return [
                 result(measure, self.name, "inconclusive", "nothing to compare", gap)
@@ -196,7 +197,7 @@ def read_baseline(path: Path) -> Baseline:
         raise ReportError(f"baseline {path}: it has no calibration; {_HOW}")
     if values is None:
         raise ReportError(f"baseline {path}: no call of it ended as OK; {_HOW}")
-    if report.end_reason == "cancel":
+    if report.end_reason == CUT_SHORT:
         raise ReportError(f"baseline {path}: that run was ended early; {_HOW}")
     return Baseline(
         name=path.name,

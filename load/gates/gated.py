@@ -97,7 +97,10 @@ def run_gated(
 
         allowed = gates.max_regression or baseline.MAX_REGRESSION
         results += gates.baseline.judge(report, allowed)
-    results = [*(threshold.judge(report) for threshold in gates.thresholds), *results]
+    judged = [threshold.judge(report) for threshold in gates.thresholds]
+    if report.end_reason == exits.CUT_SHORT:
+        judged = [exits.cut_short(each) for each in judged]
+    results = [*judged, *results]
     warnings = [threshold.warning(report) for threshold in gates.thresholds]
     report = exits.keep(report, results=results, warnings=[*filter(None, warnings)])
     for line in exits.lines(results):

@@ -165,6 +165,7 @@ def closed_port() -> str:
         ((*ECHO, "--threshold", "p95<2"), "p95<2"),
         ((*ECHO, "--threshold", "Nope:p95<2s"), "Nope"),
         ((*ECHO, "--runs", "5"), "runs: goes with against"),
+        ((*ECHO, "--no-insecure"), "does not speak TLS; --insecure calls it without"),
         ((*ECHO, "--max-regression", "5%"), "max-regression: goes with against or baseline"),
         ((*ECHO, "--baseline", "none.json"), "none.json"),
         (("report", "none.json"), "none.json: No such file"),

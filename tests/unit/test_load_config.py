@@ -287,6 +287,7 @@ def test_digits_and_instants_in_data_are_kept(tmp_path: Path) -> None:
         ("json", '{"data": {"a": NaN}}', "this is no JSON: NaN"),
         ("json", '{"total": 5} x', "this is no JSON: Extra data, line 1, column 14"),
         ("json", "[]", "must be an object of options"),
+        ("yaml", "threshold: p95<2s", "threshold: say it by its flag, or in a scenario"),
         ("toml", "total = x", "this is no TOML: .*line 1"),
         ("yaml", "total: 5\n  x: 1", "this is no YAML: .*, line 2, column 4"),
         ("yaml", "data: {1: x}", "data: the key 1 must be a text: put it in quotes"),

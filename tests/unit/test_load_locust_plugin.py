@@ -137,7 +137,7 @@ def test_events_of_other_users_are_calls_whatever_their_context_is(
 def test_an_event_that_cannot_be_kept_leaves_nothing(wrong: dict[str, Any]) -> None:
     """Its listener raises, of which locust tells; the calls around it are reported."""
     rows, session = Rows(), Session()
-    event = {"request_type": "GET", "name": "/wrong", "response_time": 1.0} | wrong
+    event: dict[str, Any] = {"request_type": "GET", "name": "/wrong", "response_time": 1.0, **wrong}
     with pytest.raises((OverflowError, RuntimeError)):
         rows.add(**event)
     session.add("local", rows.take())

@@ -1,10 +1,12 @@
 """A user of locust that makes calls."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
 
+from gevent import GreenletExit
 from locust import User
 from locust.env import Environment
 from locust.exception import StopTest
@@ -91,11 +93,21 @@ class GrpcUser(User):
 
     def run(self) -> None:  # type: ignore[misc]  # For what has to be done after `on_stop`.
         """Live: connect, do tasks until stopped, and end all calls."""
+        killed = False
+        on_stop = self.on_stop
+
+        def note_why() -> None:
+            # Here alone locust shows why a user ends: afterwards it has dropped the exception.
+            nonlocal killed
+            killed = isinstance(sys.exception(), GreenletExit)
+            on_stop()  # type: ignore[no-untyped-call]
+
+        self.on_stop = note_why  # type: ignore[method-assign]
         try:
             self._connection.tried.wait()
             super().run()  # type: ignore[no-untyped-call]
         finally:
-            self.channel.close()
+            self.channel.close(killed=killed)
             self._connections.release(self._connection)
 
 

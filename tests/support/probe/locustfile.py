@@ -10,6 +10,7 @@ from typing import Any
 
 import gevent
 from locust import constant, events, task
+from locust.exception import StopUser
 
 from load.locust_plugin import GrpcUser, constant_pacing
 from tests.support.probe.contract import message_class
@@ -106,6 +107,16 @@ class CutOffInSilence(CutOff):
     """The same, but nobody is to know."""
 
     duration_stop = "ignore"
+
+
+class HasEnough(ProbeUser):
+    """Breaks a stream off, and stops before anything else can run."""
+
+    @task
+    def take(self) -> None:
+        for _ in self.stub.Repeat(_endless()):
+            break
+        raise StopUser
 
 
 class Paced(ProbeUser):

@@ -39,7 +39,7 @@ def debug_log(path: str) -> Iterator[DebugLog]:
         yield DebugLog(None)
         return
     try:
-        file = open(path, "a", encoding="utf-8", opener=_private)  # noqa: PTH123, SIM115
+        file = open(path, "a", encoding="utf-8", opener=_private)  # noqa: SIM115
     except OSError as error:
         raise ConfigError(f"debug: cannot write {path}: {error.strerror}") from None
     with file:

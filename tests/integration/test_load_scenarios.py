@@ -135,7 +135,11 @@ def test_what_cannot_be_called_is_told_at_once_with_the_call(
 def test_threshold_of_a_scenario_ends_it_with_99(scenario: Path, probe: Probe) -> None:
     """A scenario says itself what must hold."""
     scenario.write_text(SCENARIO.replace("p95<10s", "p95<1ns"))
-    assert patron_load(scenario, probe.target).exit_code == 99
+    log = scenario.with_name("log")
+    assert patron_load(scenario, "--debug", str(log), probe.target).exit_code == 99
+    assert "thresholds" in log.read_text()
+    # What may be a secret is not there.
+    assert ".Row.id" not in log.read_text()
 
 
 def test_print_config_shows_the_scenario_and_opens_nothing(scenario: Path) -> None:
@@ -144,6 +148,18 @@ def test_print_config_shows_the_scenario_and_opens_nothing(scenario: Path) -> No
     result = patron_load(scenario, "--print-config", "--total", "7", "nobody:1")
     printed = json.loads(result.stdout)
     assert (printed["total"], printed["host"], len(printed["calls"])) == (7, "nobody:1", 2)
+
+
+@pytest.mark.parametrize("flags", [["--print-config"], []])
+def test_threshold_that_is_none_is_told_before_anything_else(
+    scenario: Path, flags: list[str]
+) -> None:
+    """By the file that has it; the server, which nobody could reach, is not asked."""
+    scenario.write_text(SCENARIO.replace("Echo:p95<10s", "p95<2"))
+    result = patron_load(scenario, *flags)
+    assert result.exit_code == 1
+    assert f"{scenario}: threshold 'p95<2': the limit of p95 is a duration" in result.stderr
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     for warning in plan.warnings:
         log.write(warning, level="warn")
     job, telling = plan.prepare(asked.processes or 0)
-    gates.check(job, machine=this_machine().id, options=telling.options)
+    gates.check(job, machine=this_machine().id, options=telling.options, scenario=telling.scenario)
     log.write(
         "Prepared", calls=[call.method.full_name for call in job.calls], processes=job.processes
     )

@@ -1,6 +1,7 @@
 """Scenarios, run against a server of known behaviour."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,11 @@ def test_calls_are_made_in_their_shares_with_their_rows(scenario: Path) -> None:
     names = {each.request.name for each in told.seen if each.method == "Echo"}
     assert names == {"Ada Echo", "Bob Echo", "Cy Echo", "Di Echo"}
     report: Any = json.loads(result.stdout)
+    told_of_it = report["patron"]["scenario"]
+    assert [call["weight"] for call in told_of_it["calls"]] == [3, 1]
+    assert told_of_it["users"]["pause"] == ["1ms", "1ms"]
+    assert told_of_it["rows"] == {"shops": {}, "some": {"of": "shops", "first": 2}}
+    assert not re.search("data|metadata|proto|csv|Row", json.dumps(told_of_it))
     assert (report["name"], report["count"], report["endReason"]) == ("two calls", 400, "normal")
     assert (report["options"]["concurrency"], report["options"]["total"]) == (10, 400)
     echo, chat = report["patron"]["calls"]

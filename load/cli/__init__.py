@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -155,7 +156,26 @@ def _plan(config: str | None, given: dict[str, Any]) -> Plan:
         raise ConfigError("config: excludes scenario, which says all that such a file does")
     from load.scenarios.reading import read_scenario
 
-    return plan_of_scenario(read_scenario(scenario, said, rows=dict(rows), warm_up=warm_up))
+    plan = plan_of_scenario(read_scenario(scenario, said, rows=dict(rows), warm_up=warm_up))
+    _check_thresholds(plan.thresholds, scenario)
+    return plan
+
+
+def _check_thresholds(thresholds: Sequence[str], path: str) -> None:
+    """Refuse thresholds of a scenario that are none, before anything is shown or run.
+
+    Raises:
+        ConfigError: There is one; the text names the file.
+    """
+    if not thresholds:
+        return
+    from load.gates.thresholds import parse_threshold
+
+    try:
+        for text in thresholds:
+            parse_threshold(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 main.others = {"report": report}

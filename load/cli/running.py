@@ -1,9 +1,9 @@
 """A run as the command line asks for it: its gates, its report, and its exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -17,6 +17,7 @@ from load.gates.exits import exit_code
 from load.gates.gated import Gates, run_gated
 from load.jobs import Job
 from load.recording.machine import this_machine
+from load.report.figures import without_metadata
 from load.report.formats import render
 from load.report.model import Report
 from load.runs import Telling, run
@@ -57,11 +58,11 @@ def execute(plan: Plan, asked: Asked) -> int:
 
 def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     config = plan.config
-    log.write("Start run", config=plan.document)
+    log.write("Start run", config=_without_secrets(plan.document))
     for warning in plan.warnings:
         log.write(warning, level="warn")
     job, telling = plan.prepare(asked.processes or 0)
-    gates.check(job, machine=this_machine().id, options=telling.options)
+    gates.check(job, machine=this_machine().id, options=telling.options, scenario=telling.scenario)
     log.write(
         "Prepared", calls=[call.method.full_name for call in job.calls], processes=job.processes
     )
@@ -79,6 +80,14 @@ def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     if report.patron and report.patron.failure:
         return FAILED
     return exit_code(report.patron.gates) if report.patron else 0
+
+
+def _without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a plan without the values of its metadata, and of that of its calls."""
+    told = without_metadata(document)
+    if "calls" in told:
+        told["calls"] = [without_metadata(call) for call in told["calls"]]
+    return told
 
 
 def _gates(asked: Asked, own: Sequence[str]) -> Gates:

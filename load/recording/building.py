@@ -27,6 +27,7 @@ def build_report(
     job: Job,
     *,
     options: Mapping[str, Any],
+    scenario: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     calibration: float | None = None,
     warnings: Sequence[str] = (),
@@ -37,6 +38,7 @@ def build_report(
         outcome: What came of it.
         job: What was done.
         options: As reports have them: see `load.report.options.options_of`.
+        scenario: What was asked for, if it was a scenario.
         tags: What its owner says of it.
         calibration: How many calls per second a bare echo took just before.
         warnings: What there is to say of it already.
@@ -88,6 +90,7 @@ def build_report(
                 for call, tally in zip(job.calls, outcome.calls, strict=True)
             ],
             timeline=outcome.timeline,
+            scenario=scenario,
             messages_sent=outcome.messages_sent,
             messages_received=outcome.messages_received,
             calibration=calibration,

@@ -126,6 +126,11 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     response: Clock
     calls: Sequence[CallReport]
     timeline: Sequence[Second]
+    scenario: Mapping[str, Any] | None = None
+    """What the calls of a scenario had to do, by the keys of its file; None: it was none.
+
+    Without what may be secret or is another one elsewhere: data, metadata, and paths.
+    """
     messages_sent: int = 0
     messages_received: int = 0
     calibration: float | None = None

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -85,6 +86,7 @@ def test_a_run_is_reported_as_the_server_has_seen_it(tmp_path: Path) -> None:
     config.write_text('total = 10\nconcurrency = 4\nnonsense = 1\n[data]\nname = "a"\n')
     report, log = tmp_path / "report.json", tmp_path / "log"
     flags = ["--config", str(config), "-n", "100", "--tags", '{"a": "b"}', "--name", "the run"]
+    flags += ["--metadata", '{"authorization": "hush"}', "--reflect-metadata", '{"key": "hush"}']
     with probe_server("--fail-every", "10", "--code", "UNAVAILABLE") as probe:
         result = patron_load(
             *flags, *ECHO, "-O", "pretty", "-o", str(report), "--debug", str(log), probe.target
@@ -107,6 +109,9 @@ def test_a_run_is_reported_as_the_server_has_seen_it(tmp_path: Path) -> None:
         "Writing the report",
     ]
     assert lines[0]["config"]["total"] == 100
+    assert "authorization" in lines[0]["config"]["metadata"]
+    assert "hush" not in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert any("'nonsense' is unknown" in line["message"] for line in lines)
     shown = patron_load("report", str(report), "-O", "csv")
     assert shown.stdout.count("\n") > 100

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from load.cli.command import INTERRUPTED
 from load.cli.debug_log import DebugLog, debug_log
 from load.cli.interrupts import cancelling
 from load.cli.plans import Plan
@@ -77,9 +78,16 @@ def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     _tell_warnings(report, told=plan.warnings, log=log)
     log.write("Writing the report", path=config.output or "stdout")
     write(render(report, config.format), config.output)
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
     if report.patron and report.patron.failure:
         return FAILED
-    return exit_code(report.patron.gates) if report.patron else 0
+    if failed := exit_code(report.patron.gates if report.patron else ()):
+        return failed
+    nothing = report.end_reason == "cancel" and not report.count
+    return INTERRUPTED if nothing else 0
 
 
 def _without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:

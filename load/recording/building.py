@@ -20,6 +20,8 @@ from load.report.model import CallReport, Extra, Report
 
 _SECOND: Final = 1_000_000_000
 _BUSY: Final = 0.9
+_SHORT: Final = 0.5
+"""Seconds of a run that shows nothing of what its load takes: it is just beginning."""
 
 
 def build_report(
@@ -124,7 +126,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     told = []
     if outcome.failure:
         told.append(f"The run could not go on: {outcome.failure}")
-    if outcome.busy > _BUSY:
+    if outcome.busy > _BUSY and outcome.seconds >= _SHORT:
         told.append(
             f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be "
             "its own, and not those of the server."

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from load.cli import main
 from load.config.options import OPTIONS, Kind
+from load.gates.exits import THRESHOLD_FAILED
 from tests.support.command_line import eventually
 from tests.support.probe import PROTO, SERVICE, Probe, probe_server
 
@@ -281,6 +282,25 @@ def test_ctrl_c_ends_a_run_and_leaves_its_report(probe: Probe) -> None:
     assert told["endReason"] == "cancel"
     assert told["count"] > 0
     assert "Ending the run." in stderr
+
+
+@pytest.mark.parametrize("gate, status", [((), 130), (("--threshold", "p95<2s"), THRESHOLD_FAILED)])
+def test_ctrl_c_before_the_first_call_is_no_success(gate: Sequence[str], status: int) -> None:
+    """Nothing was measured; the report says so."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        flags = ("--proto", str(PROTO), "-n", "5", "-c", "1", "-O", "json", *gate, target)
+        with subprocess.Popen(
+            [*COMMAND, *ECHO, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            silent.settimeout(SECONDS)
+            # Whoever connects is a process of a run: by now Ctrl-C is heard.
+            with silent.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == status, stderr
+    told = json.loads(stdout)
+    assert (told["endReason"], told["count"]) == ("cancel", 0)
 
 
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -21,25 +21,27 @@ LONGEST: Final = 3_600_000_000
 _MICROSECOND: Final = 1000
 _PARTS: Final = 1000
 """Percentages have three decimals at most."""
-_HALF: Final = 1024
-"""The buckets of each power of two, from the second on; the first has twice as many."""
-_SIZE: Final = 23 * _HALF
+_BITS: Final = 10
+"""Two to the power of this is how many buckets each power of two has, from the second on.
+
+The first has twice as many.
+"""
+_SIZE: Final = 23 << _BITS
 
 
-def places(nanoseconds: Numbers) -> Numbers:
-    """Return in which bucket each duration is counted."""
+def places(nanoseconds: Numbers, bits: int = _BITS) -> Numbers:
+    """Return in which bucket each duration is counted; with fewer bits there are fewer of them."""
     micros = np.clip((nanoseconds + _MICROSECOND // 2) // _MICROSECOND, 1, LONGEST)
     # The exponent of a float is that of the next power of two; these are exact as floats.
-    power: Numbers = (
-        np.frexp((micros | (2 * _HALF - 1)).astype(np.float64))[1].astype(np.int64) - 11
-    )
-    return (power << 10) + (micros >> power)
+    power: Numbers = np.frexp((micros | ((2 << bits) - 1)).astype(np.float64))[1].astype(np.int64)
+    power -= bits + 1
+    return (power << bits) + (micros >> power)
 
 
-def highest(place: Numbers) -> Numbers:
+def highest(place: Numbers, bits: int = _BITS) -> Numbers:
     """Return the longest duration of each bucket, in nanoseconds."""
-    power: Numbers = np.maximum((place >> 10) - 1, 0)
-    micros: Numbers = ((place - (power << 10) + 1) << power) - 1
+    power: Numbers = np.maximum((place >> bits) - 1, 0)
+    micros: Numbers = ((place - (power << bits) + 1) << power) - 1
     return micros * _MICROSECOND
 
 

@@ -69,8 +69,12 @@ class GrpcUser(User):
     max_send_message_size: ClassVar[str | None] = None
     metadata: ClassVar[Mapping[str, str] | None] = None
     timeout: ClassVar[str | None] = None
-    duration_stop: ClassVar[str | None] = None
-    """What becomes of calls in flight when a user is stopped: `close` or `ignore`."""
+    duration_stop: ClassVar[str | None] = Stop.IGNORE.value
+    """What becomes of calls in flight when a user is stopped: `close` counts them as Unavailable.
+
+    As with other users of locust they count for nothing, unlike with ghz: a test that goes well
+    ends with exit code 0.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

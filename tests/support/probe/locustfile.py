@@ -6,7 +6,7 @@ With `CALLS_FOLDER`, each process writes there, to a file of its own, how long e
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from locust import constant, events, task
@@ -91,6 +91,7 @@ class CutOff(ProbeUser):
     """Is stopped while it is answered, or looks away from a stream."""
 
     wait_time = constant(100)
+    duration_stop: ClassVar[str | None] = "close"
 
     @task
     def take(self) -> None:
@@ -106,7 +107,7 @@ class CutOff(ProbeUser):
 class CutOffInSilence(CutOff):
     """The same, but nobody is to know."""
 
-    duration_stop = "ignore"
+    duration_stop = GrpcUser.duration_stop
 
 
 class HasEnough(ProbeUser):

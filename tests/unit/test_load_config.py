@@ -398,3 +398,9 @@ def test_what_has_no_effect_is_warned_of() -> None:
         "cacert, cname: no effect: insecure is without TLS",
         "lb-strategy: no effect unless the host is dns:///name:port",
     ]
+    doubled = {"data": {}, "data_file": "a", "metadata": {"a": "b"}, "metadata_file": "b"}
+    assert list(resolve("", {**CALL, **doubled, "output": "a/b.html"}).warnings) == [
+        "data: has no effect: data-file goes first",
+        "metadata: has no effect: metadata-file goes first",
+        "format: a/b.html will be a summary; for html, say so",
+    ]

@@ -48,7 +48,7 @@ def main(*, merchants: int, arguments: Sequence[str]) -> None:
     """Serve, call as a scenario says, and report on it in build/load.
 
     ARGUMENTS are those of patron-load: another --scenario, or a --config of ghz, which is given the
-    token of a merchant. Without them 100 users call. The exit code is that of patron-load; that of make is then 2.
+    token of a merchant. Without them 100 users call. The exit code is that of patron-load.
     """
     _REPORT.unlink(missing_ok=True)
     data_dir = _FOLDER / "data"

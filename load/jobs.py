@@ -80,6 +80,11 @@ class Ramp:
     stages: Sequence[Stage] = ()
     """Of `STAGES` alone, one after the other; it stays where the last one ends."""
 
+    @property
+    def highest(self) -> float:
+        """The largest number that it is told to go to, which steps without an end are not."""
+        return max(self.start, self.end, *(stage.target for stage in self.stages))
+
 
 class Stop(Enum):
     """What becomes of the calls in flight when the time is over."""

@@ -213,7 +213,7 @@ def _available_cores() -> int:
 
 def _most_workers(pace: Pace) -> int:
     if pace.workers.shape is Shape.STAGES:
-        return max(1, int(max(stage.target for stage in pace.workers.stages)))
+        return max(1, int(pace.workers.highest))
     stairs = islice(staircase(pace.workers), _MANY_STAIRS)
     return max(1, int(max(stair.value for stair in stairs)))
 

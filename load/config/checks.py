@@ -34,6 +34,17 @@ def check(config: Config) -> None:
         raise ConfigError("stream-dynamic-messages: binary data has no templates to make it from")
 
 
+def check_certificate(config: Config) -> None:
+    """Refuse a certificate without its key, and a key without its certificate.
+
+    Raises:
+        ConfigError: One of them is missing; the text names both.
+    """
+    if bool(config.cert) != bool(config.key):
+        given, missing = ("cert", "key") if config.cert else ("key", "cert")
+        raise ConfigError(f"{given}: goes with {missing}, which is missing")
+
+
 def check_call(config: Config) -> None:
     """Refuse what does not say what is called, and where.
 
@@ -82,9 +93,7 @@ def _tls(config: Config) -> tuple[object, ...]:
 
 
 def _check_connection(config: Config) -> None:
-    if bool(config.cert) != bool(config.key):
-        given, missing = ("cert", "key") if config.cert else ("key", "cert")
-        raise ConfigError(f"{given}: goes with {missing}, which is missing")
+    check_certificate(config)
     if config.connections > config.concurrency:
         raise ConfigError(
             f"connections: must be at most the concurrency,"

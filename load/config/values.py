@@ -4,10 +4,10 @@ What is not what the option takes raises a `ConfigError` that does not name the 
 read it knows whether it was a flag or a key.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
+from load import json_texts
 from load.config.durations import parse_duration
 from load.config.options import Kind, Option
 from load.config.sizes import parse_size
@@ -59,17 +59,9 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
         ConfigError: It is no JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"this is no JSON: {error.msg}, line {error.lineno}, column {error.colno}"
-        ) from None
-    except RecursionError:
-        raise ConfigError("this is no JSON that can be read: it is nested too deeply") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ConfigError(f"this is no JSON: {name} is not in it")
+        return json_texts.parse_json(text)
+    except ValueError as error:
+        raise ConfigError(f"this {error}") from None
 
 
 def _parse_flag(text: str) -> Any:  # noqa: ANN401

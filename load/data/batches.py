@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from load.calls import Method
 from load.data.binary import split
-from load.data.inputs import Given
-from load.data.making import FromObject, FromText, Maker, Several, has_templates, objects, read_json
+from load.data.inputs import Given, read_json
+from load.data.making import FromObject, FromText, Maker, Several, has_templates, objects
 from load.data.messages import MessageType, request_type
 from load.errors import DataError
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from load.config.model import Config
+from load.config.values import STANDARD_INPUT
 from load.errors import DataError
-
-STANDARD_INPUT: Final = "@"
-"""Given as data, it is the place that they are read from."""
+from load.json_texts import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,18 @@ def given_metadata(config: Config) -> str | Mapping[str, str]:
         where = f"metadata-file {config.metadata_file}"
         return _text(where, _read(where, config.metadata_file))
     return config.metadata or {}
+
+
+def read_json(text: str) -> Any:  # noqa: ANN401 - whatever it says.
+    """Return what JSON says; whole numbers are exact, however large.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise DataError(str(error)) from None
 
 
 def _read(where: str, path: str) -> bytes:

@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from load.data.faults import BASE64
+from load.data.inputs import read_json
 from load.data.messages import MessageType, encoded
 from load.errors import DataError
 from load.templates import Template, parse
@@ -164,18 +164,6 @@ def _ready(message: Message, paths: Sequence[Sequence[Any]]) -> _Ready | None:
     return _Ready(message, setters) if len(setters) == len(paths) else None
 
 
-def read_json(text: str) -> Any:  # noqa: ANN401
-    """Return what JSON says; whole numbers are exact, however large.
-
-    Raises:
-        DataError: It is none.
-    """
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"is no JSON: {error}: {_near(text, error.pos)}") from None
-
-
 def objects(value: Any) -> Sequence[dict[str, Any]]:  # noqa: ANN401
     """Return the JSON objects of an array, or the one that there is.
 
@@ -195,10 +183,6 @@ def has_templates(value: Any) -> bool:  # noqa: ANN401
     if isinstance(value, Mapping):
         return any(has_templates(part) for pair in value.items() for part in pair)
     return isinstance(value, list) and any(map(has_templates, value))
-
-
-def _near(text: str, at: int) -> str:
-    return repr(text[max(0, at - 20) : at + 20])
 
 
 def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:  # noqa: ANN401

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from load.calls import Metadata
-from load.data.making import Values, has_templates, read_json
+from load.data.inputs import read_json
+from load.data.making import Values, has_templates
 from load.errors import DataError
 from load.targets.headers import BINARY, header
 from load.templates import Template, parse

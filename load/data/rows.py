@@ -2,11 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from load.data.inputs import read_json
 from load.errors import DataError
 
 
@@ -71,7 +71,7 @@ def _csv(text: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _array(text: str) -> Iterator[Mapping[str, Any]]:
-    found = _json(text)
+    found = read_json(text)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise DataError("is no JSON array of objects")
     yield from found
@@ -82,16 +82,9 @@ def _lines(text: str) -> Iterator[Mapping[str, Any]]:
         if not line.strip():
             continue
         try:
-            found = _json(line)
+            found = read_json(line)
         except DataError as error:
             raise DataError(f"line {number}: {error}") from None
         if not isinstance(found, dict):
             raise DataError(f"line {number}: is no JSON object")
         yield found
-
-
-def _json(text: str) -> Any:  # noqa: ANN401
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"is no JSON: {error}") from None

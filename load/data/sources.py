@@ -36,8 +36,6 @@ def source_of(config: Config, method: Method, stdin: BinaryIO) -> Source:
     """
     templates, functions = not config.disable_template_data, not config.disable_template_functions
     given = given_data(config, stdin)
-    if config.stream_dynamic_messages and given.binary:
-        raise ConfigError("stream-dynamic-messages: cannot be used with binary data")
     anew = config.stream_dynamic_messages and method.kind.client_streams
     batches = batches_of(given, method, templates=templates, functions=functions)
     if anew and not any(map(callable, batches)):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from load.calls import Call, Stream
 from load.config.pacing import seconds
-from load.data.inputs import given_data
-from load.data.making import read_json
+from load.data.inputs import given_data, read_json
 from load.data.rows import Row, read_rows
 from load.data.sources import source_of_call
 from load.errors import ConfigError, DataError, LoadError, TargetError

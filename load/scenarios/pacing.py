@@ -23,8 +23,7 @@ class Rhythm:
     @property
     def most_workers(self) -> int:
         """How many workers there are at most."""
-        targets = (stage.target for stage in self.workers.stages)
-        return int(max((self.workers.start, *targets)))
+        return int(self.workers.highest)
 
     @property
     def seconds(self) -> float:

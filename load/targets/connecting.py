@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from load.config.checks import check_certificate
 from load.config.model import Config
 from load.config.sizes import parse_size
 from load.errors import ConfigError
@@ -58,9 +59,7 @@ def _size(key: str, text: str) -> int:
 
 
 def _credentials(config: Config) -> Credentials | None:
-    if bool(config.cert) != bool(config.key):
-        given, missing = ("cert", "key") if config.cert else ("key", "cert")
-        raise ConfigError(f"{missing}: is needed as well, as {given} is given")
+    check_certificate(config)
     if config.insecure:
         return None
     if config.cname and ":" in config.authority and config.authority != config.cname:

@@ -353,8 +353,8 @@ def test_options_that_cannot_be_used_are_named(
     other.write_bytes(authority.issue().key)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"host": ""}, "host: "),
-        ({"cert": files["cert"]}, "key: is needed as well, as cert is given"),
-        ({"key": files["key"]}, "cert: is needed as well, as key is given"),
+        ({"cert": files["cert"]}, "cert: goes with key, which is missing"),
+        ({"key": files["key"]}, "key: goes with cert, which is missing"),
         ({"cacert": "missing"}, "cacert: cannot read missing: No such file or directory"),
         ({"cacert": files["key"]}, f"cacert: {files['key']} has no certificate in PEM"),
         ({"cert": files["cert"], "key": str(other)}, f"cert: {files['cert']} and key {other} are"),

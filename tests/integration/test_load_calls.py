@@ -11,6 +11,7 @@ import pytest
 from load.calls import Source, Stream
 from load.engine.running import Run
 from load.jobs import Ramp, Shape, Stop
+from tests.support.calm import tries
 from tests.support.load_jobs import (
     Broken,
     Failing,
@@ -52,14 +53,18 @@ def slow() -> Iterator[Probe]:
 
 async def test_a_known_delay_is_measured(slow: Probe) -> None:
     """What each call takes is what is measured; without a schedule there is one clock."""
-    result = await run_here(job_of(slow.target, workers=4, total=12, connections=2))
-    assert result.statuses == {"OK": 12}
-    assert min(result.service) == pytest.approx(0.2, rel=0.02)
-    assert statistics.median(result.service) == pytest.approx(0.2, rel=0.1)
-    assert result.response == result.service
-    assert result.end.reason == "normal"
-    assert result.end.seconds == pytest.approx(0.6, rel=0.2)
-    assert result.end.busy < 0.5
+    for calm in tries(5):
+        result = await run_here(job_of(slow.target, workers=4, total=12, connections=2))
+        assert result.statuses == {"OK": 12}
+        assert min(result.service) >= 0.2
+        assert result.response == result.service
+        assert result.end.reason == "normal"
+        assert result.end.seconds >= 0.6
+        with calm:
+            assert min(result.service) < 0.204
+            assert statistics.median(result.service) < 0.22
+            assert result.end.seconds < 0.72
+            assert result.end.busy < 0.5
 
 
 async def test_every_tenth_fails() -> None:
@@ -75,23 +80,31 @@ async def test_every_tenth_fails() -> None:
 
 async def test_a_stall_hides_from_the_first_clock_only() -> None:
     """While a server stalls, few calls are in flight, but many were meant to be."""
-    with probe_server("--stall-at", "30", "--stall", "1") as server:
-        job = job_of(server.target, workers=4, rate=Ramp(start=100), total=160)
-        result = await run_here(job)
-    assert result.statuses == {"OK": 160}
-    assert sum(seconds > 0.3 for seconds in result.service) <= 4
-    assert 50 <= sum(seconds > 0.3 for seconds in result.response) <= 90
-    assert max(result.response) == pytest.approx(1, rel=0.1)
-    assert all(map(float.__le__, result.service, result.response))
-    assert result.end.dropped == 0
+    for calm in tries():
+        with probe_server("--stall-at", "30", "--stall", "1") as server:
+            job = job_of(server.target, workers=4, rate=Ramp(start=100), total=160)
+            result = await run_here(job)
+        assert result.statuses == {"OK": 160}
+        assert max(result.service) > 0.99
+        assert sum(seconds > 0.3 for seconds in result.response) >= 50
+        assert all(map(float.__le__, result.service, result.response))
+        assert result.end.dropped == 0
+        with calm:
+            assert sum(seconds > 0.3 for seconds in result.service) <= 4
+            assert sum(seconds > 0.3 for seconds in result.response) <= 90
+            assert max(result.response) < 1.1
 
 
 async def test_calls_that_could_not_be_begun_are_dropped(slow: Probe) -> None:
     """What one worker cannot begin in the time is told: with the calls made, all that were due."""
     job = job_of(slow.target, rate=Ramp(start=200), duration=0.5, stop=Stop.WAIT)
-    result = await run_here(job)
-    assert result.count == 3
-    assert result.count + result.end.dropped == 99  # The 100th is due when the time is over.
+    for calm in tries():
+        result = await run_here(job)
+        assert result.count <= 3
+        # The 100th is due when the time is over.
+        assert result.count + result.end.dropped == 99
+        with calm:
+            assert result.count == 3
 
 
 @pytest.mark.parametrize(
@@ -107,11 +120,14 @@ async def test_calls_in_flight_when_the_time_is_over(
 ) -> None:
     """They are cut off and counted as Unavailable, waited for, or not counted."""
     job = job_of(slow.target, workers=4, duration=0.3, stop=stop, connections=2)
-    result = await run_here(job)
-    assert result.statuses == statuses
-    assert result.end.reason == "timeout"
-    assert result.errors == ({_CUT_OFF: 4} if stop is Stop.CLOSE else {})
-    assert result.end.seconds == pytest.approx(0.4 if stop is Stop.WAIT else 0.3, abs=0.08)
+    for calm in tries():
+        result = await run_here(job)
+        assert result.end.reason == "timeout"
+        assert result.errors == ({_CUT_OFF: 4} if stop is Stop.CLOSE else {})
+        assert result.end.seconds >= 0.3
+        with calm:
+            assert result.statuses == statuses
+            assert result.end.seconds == pytest.approx(0.4 if stop is Stop.WAIT else 0.3, abs=0.08)
 
 
 async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> None:
@@ -124,26 +140,33 @@ async def test_the_last_calls_in_flight_when_the_time_is_over(slow: Probe) -> No
 async def test_a_call_that_is_due_when_the_time_is_over_is_not_made(probe: Probe) -> None:
     """It would be cut off at once, and nobody could have answered it."""
     job = job_of(probe.target, workers=2, rate=Ramp(start=20), duration=0.5)
-    result = await run_here(job)
-    assert result.statuses == {"OK": 9}
-    assert result.end.dropped == 0
-    assert result.end.reason == "timeout"
+    for calm in tries():
+        result = await run_here(job)
+        assert result.count + result.end.dropped == 9
+        assert result.end.reason == "timeout"
+        with calm:
+            assert result.statuses == {"OK": 9}
 
 
 async def test_calls_that_take_too_long_are_given_up(slow: Probe) -> None:
     """They are late in the words of Go, as soon as their time is over."""
     call = call_of(timeout=0.05)
-    result = await run_here(job_of(slow.target, call, workers=2, total=2))
-    assert result.errors == {_LATE: 2}
-    assert max(result.service) < 0.15
+    for calm in tries():
+        result = await run_here(job_of(slow.target, call, workers=2, total=2))
+        assert result.errors == {_LATE: 2}
+        with calm:
+            assert max(result.service) < 0.15
 
 
 async def test_nobody_waits_for_answers(slow: Probe) -> None:
     """Asynchronous calls begin by the schedule, however few the workers are."""
     job = job_of(slow.target, rate=Ramp(start=200), total=60, asynchronous=True)
-    result = await run_here(job)
-    assert result.statuses == {"OK": 60}
-    assert 0.5 <= result.end.seconds < 1
+    for calm in tries():
+        result = await run_here(job)
+        assert result.statuses == {"OK": 60}
+        assert result.end.seconds >= 0.5
+        with calm:
+            assert result.end.seconds < 1
 
 
 async def test_a_warm_up_counts_for_nothing(probe: Probe) -> None:
@@ -171,28 +194,36 @@ async def test_workers_come_and_go(slow: Probe) -> None:
         connections=2,
         name="run",
     )
-    result = await run_here(job)
-    seen = [one.request.name for one in slow.tell().seen][-result.count :]
-    assert Counter(seen) == {"run:g0c0": 2, "run:g1c1": 3, "run:g2c0": 4}
+    for calm in tries():
+        result = await run_here(job)
+        seen = [one.request.name for one in slow.tell().seen][-result.count :]
+        assert set(seen) == {"run:g0c0", "run:g1c1", "run:g2c0"}
+        with calm:
+            assert Counter(seen) == {"run:g0c0": 2, "run:g1c1": 3, "run:g2c0": 4}
 
 
 async def test_users_pause(slow: Probe) -> None:
     """A user makes the next call after a pause, whenever the last one has ended."""
     job = job_of(slow.target, workers=2, pause=(0.1, 0.1), total=4)
-    result = await run_here(job)
-    assert result.count == 4
-    # The pause before the first call is a part of one.
-    assert 0.5 <= result.end.seconds < 0.8
-    assert max(result.response) < 0.3
+    for calm in tries():
+        result = await run_here(job)
+        assert result.count == 4
+        assert result.end.seconds >= 0.5
+        with calm:
+            # The pause before the first call is a part of one.
+            assert result.end.seconds < 0.8
+            assert max(result.response) < 0.3
 
 
 async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
     """Who means to call every 0.1 s and waits for 0.2 is later each time, says the second clock."""
     job = job_of(slow.target, workers=1, every=0.1, duration=0.7, stop=Stop.WAIT)
-    result = await run_here(job)
-    assert result.count == 4
-    assert result.count + result.end.dropped == 7
-    assert result.response == pytest.approx([0.2, 0.3, 0.4, 0.5], abs=0.05)
+    for calm in tries():
+        result = await run_here(job)
+        assert result.count + result.end.dropped == 7
+        assert all(seconds > 0.19 + 0.1 * n for n, seconds in enumerate(result.response))
+        with calm:
+            assert result.response == pytest.approx([0.2, 0.3, 0.4, 0.5], abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +232,6 @@ async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
         ("Collect", [b"", b"", b""], Stream(), "OK", 3, 1),
         ("Collect", [b"", b"", b""], Stream(count=2), "OK", 2, 1),
         ("Collect", [b"", b"", b""], Stream(count=7), "OK", 7, 1),
-        ("Collect", [b""] * 3, Stream(interval=0.1, duration=0.15), "OK", 2, 1),
         ("Collect", [], Stream(count=2), "OK", 0, 1),
         ("Repeat", 5, Stream(), "OK", 1, 5),
         ("Repeat", 500, Stream(), "OK", 1, 500),
@@ -210,7 +240,6 @@ async def test_users_who_are_kept_waiting_fall_behind(slow: Probe) -> None:
         ("Repeat", 5, Stream(count=9), "OK", 1, 5),
         ("Chat", [b"", b"", b""], Stream(), "OK", 3, 3),
         ("Chat", [b"", b"", b""], Stream(count=200), "OK", 200, 200),
-        ("Chat", [b""] * 3, Stream(interval=0.1, duration=0.15), "OK", 2, 2),
     ],
 )
 async def test_streams(
@@ -223,7 +252,7 @@ async def test_streams(
     sent: int,
     received: int,
 ) -> None:
-    """A stream ends after its messages, time or count; a server's that is cut short is Canceled."""
+    """A stream ends after its messages or count; a server's that is cut short is Canceled."""
     messages = source if isinstance(source, list) else [message("RepeatRequest", messages=source)]
     call = call_of(method, Same(messages), stream=stream)
     result = await run_here(job_of(probe.target, call, total=1))
@@ -232,12 +261,28 @@ async def test_streams(
     assert (result.end.messages_sent, result.end.messages_received) == (sent, received)
 
 
+@pytest.mark.parametrize("method, received", [("Collect", 1), ("Chat", 2)])
+async def test_streams_of_a_client_that_time_ends(probe: Probe, method: str, received: int) -> None:
+    """Nothing is sent after its time, and the call ends as if that had been all."""
+    call = call_of(method, Same([b""] * 3), stream=Stream(interval=0.1, duration=0.15))
+    for calm in tries():
+        result = await run_here(job_of(probe.target, call, total=1))
+        assert result.statuses == {"OK": 1}
+        assert result.end.messages_sent <= 2
+        assert result.service[0] > 0.149
+        with calm:
+            assert (result.end.messages_sent, result.end.messages_received) == (2, received)
+
+
 async def test_messages_of_a_stream_are_made_when_they_are_sent(probe: Probe) -> None:
     """Dynamic messages are made one by one, from the first on again, with a pause between them."""
     call = call_of("Chat", Regenerated(), stream=Stream(interval=0.05, count=3))
-    result = await run_here(job_of(probe.target, call, total=1))
-    assert result.end.messages_received == 3
-    assert 0.1 <= result.service[0] < 0.15
+    for calm in tries():
+        result = await run_here(job_of(probe.target, call, total=1))
+        assert result.end.messages_received == 3
+        assert result.service[0] >= 0.1
+        with calm:
+            assert result.service[0] < 0.15
 
 
 async def test_streams_that_time_ends(probe: Probe) -> None:
@@ -246,9 +291,11 @@ async def test_streams_that_time_ends(probe: Probe) -> None:
     short = call_of("Repeat", silent, stream=Stream(duration=0.1))
     late = call_of("Repeat", silent, timeout=0.1)
     waiting = call_of("Chat", Same([b"", b""]), timeout=0.1, stream=Stream(interval=5))
-    result = await run_here(job_of(probe.target, short, late, waiting, workers=3, total=3))
-    assert result.errors == {_CANCELLED: 1, _LATE: 2}
-    assert max(result.service) < 0.5
+    for calm in tries():
+        result = await run_here(job_of(probe.target, short, late, waiting, workers=3, total=3))
+        assert result.errors == {_CANCELLED: 1, _LATE: 2}
+        with calm:
+            assert max(result.service) < 0.5
 
 
 @pytest.mark.parametrize("method", ["Collect", "Chat", "Repeat"])
@@ -256,8 +303,8 @@ async def test_streams_that_fail(method: str) -> None:
     """A stream that the server ends early ends with what the server says, not with its messages."""
     with probe_server("--fail-every", "1", "--code", "ABORTED") as server:
         call = call_of(method, Same([b""] * 50), stream=Stream(count=1000))
-        result = await run_here(job_of(server.target, call, total=60, workers=3))
-    assert result.errors == {"rpc error: code = Aborted desc = as it was told to": 60}
+        result = await run_here(job_of(server.target, call, total=30, workers=3))
+    assert result.errors == {"rpc error: code = Aborted desc = as it was told to": 30}
 
 
 async def test_streams_in_flight_when_the_time_is_over(probe: Probe) -> None:
@@ -267,9 +314,11 @@ async def test_streams_in_flight_when_the_time_is_over(probe: Probe) -> None:
         call_of("Collect", Same([b"", b""]), stream=Stream(interval=5)),
         call_of("Chat", Same([b"", b""]), stream=Stream(interval=5)),
     ]
-    result = await run_here(job_of(probe.target, *calls, workers=3, duration=0.3))
-    assert result.errors == {_STREAM_CUT_OFF: 3}
-    assert result.end.seconds < 1
+    for calm in tries():
+        result = await run_here(job_of(probe.target, *calls, workers=3, duration=0.3))
+        assert result.errors == {_STREAM_CUT_OFF: 3}
+        with calm:
+            assert result.end.seconds < 1
 
 
 async def test_calls_of_several_kinds(probe: Probe) -> None:

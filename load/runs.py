@@ -24,6 +24,7 @@ from load.report.model import Report
 from load.report.options import options_of
 from load.scenarios.building import job_of
 from load.scenarios.model import Scenario
+from load.scenarios.printing import to_told
 from load.targets.connecting import target_of
 from load.targets.methods import find_method
 
@@ -37,6 +38,8 @@ class Telling:
 
     options: Mapping[str, Any]
     """As reports have them."""
+    scenario: Mapping[str, Any] | None = None
+    """What reports say of it, if it is one."""
     tags: Mapping[str, str] | None = None
     skip_first: int = 0
     count_errors: bool = False
@@ -131,13 +134,14 @@ def telling_of(config: Config, given: bytes, warnings: Sequence[str]) -> Telling
 def telling_of_scenario(scenario: Scenario) -> Telling:
     """Return how the run of a scenario is told of.
 
-    Its report has those of its options that ghz has a place for.
+    Its report has those of its options that ghz has a place for, and all of them elsewhere.
     """
     config = scenario.config
     return Telling(
         options=options_of(
             config, cpus=config.cpus or _available_cores(), metadata=config.metadata
         ),
+        scenario=to_told(scenario),
         tags=config.tags,
         skip_first=config.skip_first,
         count_errors=config.count_errors,
@@ -174,6 +178,7 @@ def run(
         recording.result(),
         job,
         options=telling.options,
+        scenario=telling.scenario,
         tags=telling.tags,
         warnings=telling.warnings,
     )

@@ -1,6 +1,8 @@
 """The command line: `patron-load`."""
 
 import json
+import os
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -129,6 +131,8 @@ def main(
     if print_config:
         click.echo(json.dumps(plan.document, ensure_ascii=False, indent=2))
         return
+    # What gRPC has to say of a connection is in the error, too.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Only now: --help and --print-config need not wait for gRPC.
     from load.cli.running import Asked, execute
 
@@ -152,7 +156,26 @@ def _plan(config: str | None, given: dict[str, Any]) -> Plan:
         raise ConfigError("config: excludes scenario, which says all that such a file does")
     from load.scenarios.reading import read_scenario
 
-    return plan_of_scenario(read_scenario(scenario, said, rows=dict(rows), warm_up=warm_up))
+    plan = plan_of_scenario(read_scenario(scenario, said, rows=dict(rows), warm_up=warm_up))
+    _check_thresholds(plan.thresholds, scenario)
+    return plan
+
+
+def _check_thresholds(thresholds: Sequence[str], path: str) -> None:
+    """Refuse thresholds of a scenario that are none, before anything is shown or run.
+
+    Raises:
+        ConfigError: There is one; the text names the file.
+    """
+    if not thresholds:
+        return
+    from load.gates.thresholds import parse_threshold
+
+    try:
+        for text in thresholds:
+            parse_threshold(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 main.others = {"report": report}

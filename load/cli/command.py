@@ -7,7 +7,8 @@ import click
 from load.cli.options import Flag
 from load.errors import LoadError
 
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
+"""The exit code where Ctrl-C has left nothing to judge."""
 
 
 class WrongUse(click.UsageError):
@@ -33,7 +34,7 @@ class Command(click.Command):
         except LoadError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the flags, heading by heading."""

@@ -1,6 +1,7 @@
 """What happens in a run, as lines of JSON, in the form that ghz's have."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ class DebugLog:
 def debug_log(path: str) -> Iterator[DebugLog]:
     """Lend a log that goes on at the end of a file; nowhere, if the path is empty.
 
+    A file that it makes is for nobody else: data can be as secret as metadata.
+
     Raises:
         ConfigError: The file cannot be written.
     """
@@ -36,8 +39,12 @@ def debug_log(path: str) -> Iterator[DebugLog]:
         yield DebugLog(None)
         return
     try:
-        file = open(path, "a", encoding="utf-8")  # noqa: PTH123, SIM115
+        file = open(path, "a", encoding="utf-8", opener=_private)  # noqa: SIM115
     except OSError as error:
         raise ConfigError(f"debug: cannot write {path}: {error.strerror}") from None
     with file:
         yield DebugLog(file)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

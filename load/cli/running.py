@@ -1,12 +1,13 @@
 """A run as the command line asks for it: its gates, its report, and its exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from load.cli.command import INTERRUPTED
 from load.cli.debug_log import DebugLog, debug_log
 from load.cli.interrupts import cancelling
 from load.cli.plans import Plan
@@ -17,6 +18,7 @@ from load.gates.exits import exit_code
 from load.gates.gated import Gates, run_gated
 from load.jobs import Job
 from load.recording.machine import this_machine
+from load.report.figures import without_metadata
 from load.report.formats import render
 from load.report.model import Report
 from load.runs import Telling, run
@@ -57,11 +59,11 @@ def execute(plan: Plan, asked: Asked) -> int:
 
 def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     config = plan.config
-    log.write("Start run", config=plan.document)
+    log.write("Start run", config=_without_secrets(plan.document))
     for warning in plan.warnings:
         log.write(warning, level="warn")
     job, telling = plan.prepare(asked.processes or 0)
-    gates.check(job, machine=this_machine().id, options=telling.options)
+    gates.check(job, machine=this_machine().id, options=telling.options, scenario=telling.scenario)
     log.write(
         "Prepared", calls=[call.method.full_name for call in job.calls], processes=job.processes
     )
@@ -76,9 +78,24 @@ def _execute(plan: Plan, asked: Asked, gates: Gates, log: DebugLog) -> int:
     _tell_warnings(report, told=plan.warnings, log=log)
     log.write("Writing the report", path=config.output or "stdout")
     write(render(report, config.format), config.output)
+    return _exit_code(report)
+
+
+def _exit_code(report: Report) -> int:
     if report.patron and report.patron.failure:
         return FAILED
-    return exit_code(report.patron.gates) if report.patron else 0
+    if failed := exit_code(report.patron.gates if report.patron else ()):
+        return failed
+    nothing = report.end_reason == "cancel" and not report.count
+    return INTERRUPTED if nothing else 0
+
+
+def _without_secrets(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a plan without the values of its metadata, and of that of its calls."""
+    told = without_metadata(document)
+    if "calls" in told:
+        told["calls"] = [without_metadata(call) for call in told["calls"]]
+    return told
 
 
 def _gates(asked: Asked, own: Sequence[str]) -> Gates:

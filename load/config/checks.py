@@ -1,12 +1,14 @@
 """Whether options go together. Source: `NewConfig` in `runner/options.go` of ghz."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
 from load.config.durations import format_duration
 from load.config.model import Config
-from load.config.options import OPTIONS, Kind
+from load.config.options import FORMATS, OPTIONS, Kind
 from load.config.pacing import NO_LIMIT, call_limit, rate_of, time_limit, workers_of
+from load.config.values import STANDARD_INPUT
 from load.errors import ConfigError
 from load.jobs import Ramp, Shape
 
@@ -62,6 +64,17 @@ def warnings_of(config: Config) -> Iterator[str]:
         yield "lb-strategy: no effect unless the host is dns:///name:port"
     if config.rps and config.load_schedule != Shape.CONST.value:
         yield f"rps: has no effect: load-schedule is {config.load_schedule}"
+    yield from _warnings_of_files(config)
+
+
+def _warnings_of_files(config: Config) -> Iterator[str]:
+    if config.data_file and config.data not in (None, STANDARD_INPUT):
+        yield "data: has no effect: data-file goes first"
+    if config.metadata_file and config.metadata:
+        yield "metadata: has no effect: metadata-file goes first"
+    form = PurePath(config.output).suffix.removeprefix(".")
+    if form in FORMATS and config.format == Config().format:
+        yield f"format: {config.output} will be a {config.format}; for {form}, say so"
 
 
 def _tls(config: Config) -> tuple[object, ...]:

@@ -17,6 +17,22 @@ from load.errors import ConfigError
 _BY_KEY: Final[Mapping[str, Option]] = {option.key: option for option in OPTIONS}
 _BY_FOLDED_KEY: Final[Mapping[str, Option]] = {option.key.lower(): option for option in OPTIONS}
 _BY_SHORT: Final[Mapping[str, Option]] = {option.short: option for option in OPTIONS}
+_FLAGS_ALONE: Final = frozenset(
+    {
+        "threshold",
+        "thresholds",
+        "against",
+        "runs",
+        "baseline",
+        "max-regression",
+        "calibrate",
+        "processes",
+        "scenario",
+        "rows",
+        "warm-up",
+    }
+)
+"""What somebody might expect in a file, and must not be ignored."""
 _YAML: Final = ("yaml", "yml")
 _FORMATS: Final = ("json", "toml", *_YAML)
 
@@ -47,6 +63,8 @@ def read_config(path: str) -> Read:
     for key, value in document.items():
         name = str(key)
         option = _BY_KEY.get(name) if form in _YAML else _BY_FOLDED_KEY.get(name.lower())
+        if name in _FLAGS_ALONE:
+            raise ConfigError(f"{path}: {name}: say it by its flag, or in a scenario")
         if option is None:
             warnings.append(f"{path}: the key {name!r} is unknown, and ignored{_hint(name)}")
         elif value is not None:

@@ -147,8 +147,6 @@ def _data(value: object) -> Any:  # noqa: ANN401
         return value
     if not isinstance(value, list):
         _refuse(wanted, value)
-    if not value:
-        raise ConfigError(f"must be {wanted}, and has none")
     for each in value:
         if not isinstance(each, dict):
             raise ConfigError(f"must be {wanted}, and in it is {_said(each)}")

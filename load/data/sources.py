@@ -42,8 +42,7 @@ def source_of(config: Config, method: Method, stdin: BinaryIO) -> Source:
     batches = batches_of(given, method, templates=templates, functions=functions)
     if anew and not any(map(callable, batches)):
         raise ConfigError("stream-dynamic-messages: cannot be used without templates in the data")
-    if config.stream_call_count and not all(batches):
-        raise ConfigError("stream-call-count: cannot be used with an empty array of data")
+    _check_count(config.stream_call_count, batches)
     metadata = _metadata(given_metadata(config), templates=templates, functions=functions)
     return _source(
         method,
@@ -62,6 +61,7 @@ def source_of_call(
     *,
     rows: Sequence[Row] | None = None,
     order: Order = Order.IN_TURN,
+    count: int = 0,
 ) -> Source:
     """Return what a call of a scenario sends.
 
@@ -75,11 +75,14 @@ def source_of_call(
         metadata: By key.
         rows: Of a data file.
         order: In which order rows are used.
+        count: How many messages a stream sends; 0: all of the data.
 
     Raises:
         DataError: With a row, the data makes no message, or the metadata none that gRPC takes.
+        ConfigError: A number of messages shall be sent, and there is none.
     """
     batches = batches_of(Given("data", value=data), method)
+    _check_count(count, batches)
     if rows is None:
         return _source(
             method,
@@ -98,6 +101,11 @@ def source_of_call(
         choice=order.choice(len(rows)),
         label=lambda _: "data",
     )
+
+
+def _check_count(count: int, batches: Sequence[Batch]) -> None:
+    if count and not all(batches):
+        raise ConfigError("stream-call-count: cannot be used with an empty array of data")
 
 
 class Fixed:

@@ -9,7 +9,6 @@ from load.calls import Payload
 from load.engine.alarms import alarm_of
 from load.engine.resting import Rests
 from load.engine.schedules import Schedule
-from load.errors import LoadError
 
 
 class Turn(NamedTuple):
@@ -90,7 +89,7 @@ class Dealer:
                     continue
                 try:
                     self._claim = worker.claim()
-                except LoadError as error:
+                except Exception as error:  # noqa: BLE001 - it is the worker's, whoever deals
                     self._idle.popleft()
                     given.set_exception(error)
                     continue

@@ -69,7 +69,8 @@ class _Unary:
         except AioRpcError as error:
             return outcome_of(error.code(), error.details())
         except asyncio.CancelledError:
-            # Nobody cancels a worker: it was the connection that was closed.
+            if _is_cancelled():
+                raise
             return CUT_OFF
         return ANSWERED
 
@@ -115,6 +116,15 @@ class _Talk:
         ]
 
 
+def _is_cancelled() -> bool:
+    """Return whether whoever makes the call is cancelled, and not the call alone.
+
+    That a connection was closed looks the same to who waits for an answer.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _at_once(answer: Coroutine[Any, Any, _T]) -> _T:
     """Return what is known already, without letting anything happen meanwhile."""
     try:
@@ -148,6 +158,8 @@ class _Maker(ABC):
         except AioRpcError:
             outcome = await talk.failure()
         except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
             outcome = self._cut_off
         return outcome._replace(
             sent=talk.sent,
@@ -238,7 +250,7 @@ class _ServerStream(_SendingOne):
                 if talk.received == self._stream.count:
                     end()
         except asyncio.CancelledError:
-            if ended_here:
+            if ended_here and not _is_cancelled():
                 return CANCELLED
             raise
         finally:

@@ -84,8 +84,10 @@ class Run:
             await asyncio.sleep(0)
         used = time.process_time_ns()
         telling = asyncio.create_task(self._keep_telling(tell))
-        await self._make_all()
-        telling.cancel()
+        try:
+            await self._make_all()
+        finally:
+            telling.cancel()
         self._tell_chunk(tell)
         end = time.monotonic_ns()
         used = time.process_time_ns() - used
@@ -106,9 +108,11 @@ class Run:
     async def _make_all(self) -> None:
         work = self._work
         timing = asyncio.create_task(self._keep_time())
-        async with work.tasks:
-            work.tasks.create_task(Crowd(work, self._hire).gather())
-        timing.cancel()
+        try:
+            async with work.tasks:
+                work.tasks.create_task(Crowd(work, self._hire).gather())
+        finally:
+            timing.cancel()
         # Whatever ended it, there is nothing to wait for any more.
         work.rests.end()
         if self._closing:

@@ -63,6 +63,14 @@ class Work:
     """Whether calls that end from now on are not counted."""
     dropped: int = 0
     failure: str = ""
+    """What kept it from going on; empty: nothing."""
+
+    def fail(self, error: Exception) -> None:
+        """Begin nothing any more, because of this."""
+        if not self.failure:
+            foreseen = isinstance(error, LoadError)
+            self.failure = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        self.rests.end()
 
 
 class Worker(ABC):
@@ -84,9 +92,8 @@ class Worker(ABC):
             else:
                 await self._make_all()
             self._end()
-        except LoadError as error:
-            self._work.failure = str(error)
-            self._work.rests.end()
+        except Exception as error:  # noqa: BLE001 - the others would be cancelled, untold
+            self._work.fail(error)
 
     async def _make_all(self) -> None:
         while not (self.leaving or self._work.rests.over):
@@ -114,9 +121,8 @@ class Worker(ABC):
                 work.dropped += turn.counts and turn.meant < work.stopped
             else:
                 await self._make(turn)
-        except LoadError as error:
-            work.failure = str(error)
-            work.rests.end()
+        except Exception as error:  # noqa: BLE001 - as above
+            work.fail(error)
         finally:
             work.window.release()
 

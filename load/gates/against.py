@@ -30,6 +30,7 @@ from load.gates.comparing import (
     result,
     verdict_of_chance,
 )
+from load.gates.exits import CUT_SHORT
 from load.gates.figures import of_report
 from load.gates.significance import Runs, chance, detectable, holm, noise
 from load.jobs import Job
@@ -42,7 +43,6 @@ _LEVEL: Final = 0.05
 _GONE: Final = ("Unavailable", "DeadlineExceeded")
 """What calls end with when nobody answers."""
 _TOLD: Final = ("p95", "rps", "error_rate")
-_CUT_SHORT: Final = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ def decide(
         if worsening > limit:
             gap += verdict_of_chance(p_values[index], _LEVEL)
         if measure.name in found:
-            gap += f"; of such runs, {measure.amount(found[measure.name])} is found 4 times in 5"
+            seen = measure.amount(found[measure.name])
+            gap += f"; runs like these notice {seen} or more, 4 times in 5"
         fails = worsening > limit and p_values[index] <= _LEVEL
         figure = "{}, there {}".format(*map(measure.say, medians))
         results.append(result(measure, name, "fail" if fails else "pass", figure, gap))
@@ -191,7 +192,7 @@ def _run(side: _Side, run: Callable[[Job], Report], which: str) -> Measured | No
         report = run(side.job)
     except TargetError as error:
         raise TargetError(f"nothing to compare: {which} failed: {error}") from error
-    if report.end_reason == _CUT_SHORT:
+    if report.end_reason == CUT_SHORT:
         side.last = side.last or report
         return None
     side.last = report

@@ -17,7 +17,7 @@ one that did other things meanwhile everything varied by 20 to 50 %: there a cal
 two live servers side by side are what tells.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,7 @@ from load.gates.comparing import (
     result,
     verdict_of_chance,
 )
+from load.gates.exits import CUT_SHORT
 from load.gates.figures import Figures, of_report
 from load.report import wording
 from load.report.model import GateResult, Report
@@ -50,6 +51,7 @@ _UNIMPORTANT: Final = frozenset(
         "authority",
         "proto",
         "protoset",
+        "stubs",
         "import-paths",
         "cacert",
         "cert",
@@ -65,6 +67,9 @@ _UNIMPORTANT: Final = frozenset(
 )
 """Options that say where the server is and who calls it, and not what it has to do."""
 
+_NO_WORK: Final = _UNIMPORTANT | {"connect-timeout", "cpus", "tags", "thresholds", "trailers"}
+"""Keys of scenarios that do not say what the server has to do; options tell of the cores."""
+
 _MAKE_ONE: Final = "--calibrate -O json -o FILE"
 _HOW: Final = f"{_MAKE_ONE} makes one that serves"
 _LENGTH: Final = 60
@@ -79,18 +84,27 @@ class Baseline:
     """The id of the machine it is from."""
     calibration: float
     options: Mapping[str, Any]
+    scenario: Mapping[str, Any] | None
     calls: Sequence[str]
     """The full names of its calls."""
     figures: Figures
     measured: Measured
 
-    def check(self, *, machine: str, options: Mapping[str, Any], calls: Sequence[str]) -> None:
+    def check(
+        self,
+        *,
+        machine: str,
+        options: Mapping[str, Any],
+        calls: Sequence[str],
+        scenario: Mapping[str, Any] | None = None,
+    ) -> None:
         """Check that a run can be compared, which is known before it.
 
         Args:
             machine: The id of this machine.
             options: Those that the report of the run will have.
             calls: The full names of its calls.
+            scenario: What the report of the run will say of it; None: it is none.
 
         Raises:
             ReportError: It is from another machine, or of a run that had something else to do.
@@ -100,7 +114,10 @@ class Baseline:
                 f"baseline {self.name}: it is from another machine, with which figures of this one "
                 f"cannot be compared; {_MAKE_ONE} makes one here"
             )
-        unlike = list(_unlike(self.options, options))
+        unlike = [
+            *_unlike(self.options, options),
+            *_unlike_scenarios(self.scenario, scenario, but=self.options.keys() | options.keys()),
+        ]
         if sorted(self.calls) != sorted(calls):
             unlike.insert(0, _unlike_text("calls", ", ".join(self.calls), ", ".join(calls)))
         if unlike:
@@ -122,7 +139,7 @@ class Baseline:
             raise ReportError("without a calibration, a run cannot be compared with a baseline")
         figures = of_report(report)
         now = measured(figures)
-        if now is None or report.end_reason == "cancel":
+        if now is None or report.end_reason == CUT_SHORT:
             gap = "no call ended as OK" if now is None else "it was ended early"
             return [
                 result(measure, self.name, "inconclusive", "nothing to compare", gap)
@@ -196,13 +213,14 @@ def read_baseline(path: Path) -> Baseline:
         raise ReportError(f"baseline {path}: it has no calibration; {_HOW}")
     if values is None:
         raise ReportError(f"baseline {path}: no call of it ended as OK; {_HOW}")
-    if report.end_reason == "cancel":
+    if report.end_reason == CUT_SHORT:
         raise ReportError(f"baseline {path}: that run was ended early; {_HOW}")
     return Baseline(
         name=path.name,
         machine=extra.machine.id,
         calibration=extra.calibration,
         options=report.options,
+        scenario=extra.scenario,
         calls=[call.call for call in extra.calls],
         figures=figures,
         measured=values,
@@ -215,6 +233,48 @@ def _unlike(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted((there.keys() | here.keys()) - _UNIMPORTANT):
         if there.get(key) != here.get(key):
             yield _unlike_text(key, *(_said(key, options.get(key)) for options in (there, here)))
+
+
+def _unlike_scenarios(
+    there: Mapping[str, Any] | None, here: Mapping[str, Any] | None, *, but: Container[str]
+) -> Iterator[str]:
+    """Yield what differs between two scenarios, without some keys of the scenario itself."""
+    if there is None or here is None:
+        if there is not here:
+            yield _unlike_text("scenario", *("none" if x is None else "one" for x in (there, here)))
+        return
+    parts = []
+    for scenario in (there, here):
+        shared = {
+            key: value
+            for key, value in scenario.items()
+            if key not in but and key not in _NO_WORK and key != "calls"
+        }
+        parts.append(dict(_leaves({**shared, "calls": _by_name(scenario["calls"])}, ())))
+    yield from _unlike(*parts)
+
+
+def _by_name(calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Return calls by what they call: in which order they are does not matter."""
+    named: dict[str, Mapping[str, Any]] = {}
+    for call in calls:
+        name = call["call"].replace("/", ".")
+        # One that is there several times has a number from the second on.
+        same = sum(each["call"].replace("/", ".") == name for each in named.values())
+        named[f"{name} ({same + 1})" if same else name] = call
+    return {
+        name: {key: value for key, value in call.items() if key not in _UNIMPORTANT | {"call"}}
+        for name, call in named.items()
+    }
+
+
+def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    """Yield what is in tables, and tables in them, by the path of its key."""
+    if isinstance(value, Mapping) and (value or not path):
+        for key, each in value.items():
+            yield from _leaves(each, (*path, key))
+    else:
+        yield ".".join(path), value
 
 
 def _said(key: str, value: object) -> str:

@@ -9,6 +9,8 @@ from load.report.model import GateResult, Report
 
 THRESHOLD_FAILED: Final = 99
 REGRESSION: Final = 98
+CUT_SHORT: Final = "cancel"
+"""Why a run ended that somebody has interrupted, in its report."""
 
 
 def exit_code(results: Sequence[GateResult]) -> int:
@@ -26,6 +28,14 @@ def lines(results: Sequence[GateResult]) -> Iterator[str]:
     """Yield a line for each gate: its outcome, what was measured, and how far that is from it."""
     for result in results:
         yield f"{result.outcome:<12} {result.gate}: {result.figure}; {result.gap}"
+
+
+def cut_short(result: GateResult) -> GateResult:
+    """Return what a gate found of a run that somebody ended early: what failed, or nothing."""
+    if result.outcome != "pass":
+        return result
+    gap = f"{result.gap}, but the run was ended early"
+    return msgspec.structs.replace(result, outcome="inconclusive", gap=gap)
 
 
 def keep(

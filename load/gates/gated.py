@@ -31,13 +31,21 @@ class Gates:
     calibrate: bool = False
     """Whether this machine is measured before; with a baseline it always is."""
 
-    def check(self, job: Job, *, machine: str, options: Mapping[str, Any]) -> None:
+    def check(
+        self,
+        job: Job,
+        *,
+        machine: str,
+        options: Mapping[str, Any],
+        scenario: Mapping[str, Any] | None = None,
+    ) -> None:
         """Check, before a run, that it can be judged.
 
         Args:
             job: What will be run.
             machine: The id of this machine.
             options: Those that the report will have.
+            scenario: What the report will say of it; None: it is none.
 
         Raises:
             ConfigError: A threshold names a call that the job doesn't have.
@@ -47,7 +55,7 @@ class Gates:
         for threshold in self.thresholds:
             threshold.check(calls)
         if self.baseline:
-            self.baseline.check(machine=machine, options=options, calls=calls)
+            self.baseline.check(machine=machine, options=options, scenario=scenario, calls=calls)
 
 
 def run_gated(
@@ -97,7 +105,10 @@ def run_gated(
 
         allowed = gates.max_regression or baseline.MAX_REGRESSION
         results += gates.baseline.judge(report, allowed)
-    results = [*(threshold.judge(report) for threshold in gates.thresholds), *results]
+    judged = [threshold.judge(report) for threshold in gates.thresholds]
+    if report.end_reason == exits.CUT_SHORT:
+        judged = [exits.cut_short(each) for each in judged]
+    results = [*judged, *results]
     warnings = [threshold.warning(report) for threshold in gates.thresholds]
     report = exits.keep(report, results=results, warnings=[*filter(None, warnings)])
     for line in exits.lines(results):

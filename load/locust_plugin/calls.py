@@ -73,6 +73,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._ongoing: set[Ongoing] = set()
+        self._abandoned: set[Ongoing] = set()
 
     def add(self, call: Ongoing) -> None:
         """Remember a call until it is discarded."""
@@ -85,6 +86,12 @@ class Calls:
     def discard(self, call: Ongoing) -> None:
         """Forget a call that was told of."""
         self._ongoing.discard(call)
+        self._abandoned.discard(call)
+
+    def abandon(self, call: Ongoing) -> None:
+        """Have a call broken off that nobody has any more, as soon as others can run."""
+        self._abandoned.add(call)
+        gevent.spawn(self.break_off, call)
 
     def break_off(self, call: Ongoing) -> None:
         """Break off a call, and forget it, unless that has been done."""
@@ -92,8 +99,14 @@ class Calls:
             self.discard(call)
             call.break_off()
 
+    def break_off_abandoned(self) -> None:
+        """Break off what was abandoned just now."""
+        while self._abandoned:
+            self.break_off(self._abandoned.pop())
+
     def give_up(self, why: BaseException) -> None:
         """Cut off all of them."""
+        self._abandoned.clear()
         while self._ongoing:
             self._ongoing.pop().give_up(why)
 
@@ -245,11 +258,11 @@ class MeasuredStream:
         self._calls.break_off(self._ongoing)
 
     def __del__(self) -> None:
-        # Who has it no more may be just now stopped: then its call is cut off, and not broken off.
+        # Who has it no more may be just now killed: then its call is cut off, and not broken off.
         # And those who listen to its end may have to wait, which nobody can while memory is freed.
         if self._calls.knows(self._ongoing):
             self._ongoing.account.stamp()
-            gevent.spawn(self._calls.break_off, self._ongoing)
+            self._calls.abandon(self._ongoing)
 
     def initial_metadata(self) -> Metadata:
         """Return what the server sent before its first answer; waits for it."""

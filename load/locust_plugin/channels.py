@@ -87,8 +87,15 @@ class MeasuredChannel:
         call = self._inner(self._channel.stream_stream, method, codec, options)
         return ManyAnswers(self._starter(Kind.BIDI_STREAM, method, call))
 
-    def close(self) -> None:
-        """Cut off the calls that have not ended. The channel beneath belongs to others too."""
+    def close(self, *, killed: bool) -> None:
+        """Cut off the calls that have not ended. The channel beneath belongs to others too.
+
+        Args:
+            killed: Whether the user did not stop by itself. Then streams that nobody has any more
+                may be gone because of that; else they have given all that was wanted.
+        """
+        if not killed:
+            self._calls.break_off_abandoned()
         self._calls.give_up(GreenletExit())
 
     def _inner(

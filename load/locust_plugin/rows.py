@@ -69,30 +69,40 @@ class Rows:
         self,
         request_type: str,
         name: str,
-        response_time: float,
+        response_time: float | None,
         exception: BaseException | str | None = None,
-        context: Mapping[str, Any] | None = None,
+        context: object = None,
         **_: object,
     ) -> None:
-        """Take a call that has just ended; the arguments are those of locust's request event."""
-        context = context or {}
-        service = round(response_time * _NANOSECONDS)
-        meant = context.get("time_since_meant")
-        status = context.get("status") or ("Unknown" if exception else "OK")
-        self._scheduled = self._scheduled or meant is not None
-        self._sent += context.get("messages_sent", 0)
-        self._received += context.get("messages_received", 0)
-        full_name = name if request_type in _KINDS else f"{request_type} {name}"
-        chunk = self._chunk
-        chunk.ended.append(time.time_ns())
-        chunk.service.append(service)
+        """Take a call that has just ended; the arguments are those of locust's request event.
+
+        The context counts if the plugin has made the call, and a time that is None as 0.
+        """
+        ours = request_type in _KINDS
+        # Others have contexts of their own, in which the same words mean something else.
+        facts = context if ours and isinstance(context, Mapping) else {}
+        status = facts.get("status")
+        if status not in STATUSES:
+            status = "Unknown" if exception else "OK"
+        service = round((response_time or 0) * _NANOSECONDS)
+        meant = _number(facts, "time_since_meant")
         # The clocks are read one after the other: a call that was on time is no shorter for it.
-        chunk.response.append(max(service, round((meant or 0) * _NANOSECONDS)))
-        chunk.call.append(self._names.setdefault(full_name, len(self._names)))
-        chunk.status.append(STATUSES.index(status))
-        chunk.error.append(
-            self._errors.setdefault(str(exception), len(self._errors)) if exception else -1
+        response = max(service, round(meant * _NANOSECONDS))
+        full_name = str(name) if ours else f"{request_type} {name}"
+        error = str(exception) if exception else None
+        # What cannot be a row has raised by now, and nothing is kept of it: columns stay aligned.
+        times = array("q", (time.time_ns(), service, response))
+        self._scheduled = self._scheduled or meant > 0
+        self._sent += round(_number(facts, "messages_sent"))
+        self._received += round(_number(facts, "messages_received"))
+        row = (
+            *times,
+            self._names.setdefault(full_name, len(self._names)),
+            STATUSES.index(status),
+            -1 if error is None else self._errors.setdefault(error, len(self._errors)),
         )
+        for name_of_column, value in zip(_COLUMNS, row, strict=True):
+            getattr(self._chunk, name_of_column).append(value)
 
     def take(self) -> Part:
         """Return the calls since the last time."""
@@ -109,3 +119,8 @@ class Rows:
         )
         self._clear()
         return part
+
+
+def _number(facts: Mapping[str, Any], name: str) -> float:
+    number = facts.get(name)
+    return number if isinstance(number, int | float) else 0

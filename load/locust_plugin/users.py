@@ -1,10 +1,12 @@
 """A user of locust that makes calls."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
 
+from gevent import GreenletExit
 from locust import User
 from locust.env import Environment
 from locust.exception import StopTest
@@ -67,8 +69,12 @@ class GrpcUser(User):
     max_send_message_size: ClassVar[str | None] = None
     metadata: ClassVar[Mapping[str, str] | None] = None
     timeout: ClassVar[str | None] = None
-    duration_stop: ClassVar[str | None] = None
-    """What becomes of calls in flight when a user is stopped: `close` or `ignore`."""
+    duration_stop: ClassVar[str | None] = Stop.IGNORE.value
+    """What becomes of calls in flight when a user is stopped: `close` counts them as Unavailable.
+
+    As with other users of locust they count for nothing, unlike with ghz: a test that goes well
+    ends with exit code 0.
+    """
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -91,11 +97,21 @@ class GrpcUser(User):
 
     def run(self) -> None:  # type: ignore[misc]  # For what has to be done after `on_stop`.
         """Live: connect, do tasks until stopped, and end all calls."""
+        killed = False
+        on_stop = self.on_stop
+
+        def note_why() -> None:
+            # Here alone locust shows why a user ends: afterwards it has dropped the exception.
+            nonlocal killed
+            killed = isinstance(sys.exception(), GreenletExit)
+            on_stop()  # type: ignore[no-untyped-call]
+
+        self.on_stop = note_why  # type: ignore[method-assign]
         try:
             self._connection.tried.wait()
             super().run()  # type: ignore[no-untyped-call]
         finally:
-            self.channel.close()
+            self.channel.close(killed=killed)
             self._connections.release(self._connection)
 
 

@@ -20,6 +20,8 @@ from load.report.model import CallReport, Extra, Report
 
 _SECOND: Final = 1_000_000_000
 _BUSY: Final = 0.9
+_SHORT: Final = 0.5
+"""Seconds of a run that shows nothing of what its load takes: it is just beginning."""
 
 
 def build_report(
@@ -27,6 +29,7 @@ def build_report(
     job: Job,
     *,
     options: Mapping[str, Any],
+    scenario: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     calibration: float | None = None,
     warnings: Sequence[str] = (),
@@ -37,6 +40,7 @@ def build_report(
         outcome: What came of it.
         job: What was done.
         options: As reports have them: see `load.report.options.options_of`.
+        scenario: What was asked for, if it was a scenario.
         tags: What its owner says of it.
         calibration: How many calls per second a bare echo took just before.
         warnings: What there is to say of it already.
@@ -88,6 +92,7 @@ def build_report(
                 for call, tally in zip(job.calls, outcome.calls, strict=True)
             ],
             timeline=outcome.timeline,
+            scenario=scenario,
             messages_sent=outcome.messages_sent,
             messages_received=outcome.messages_received,
             calibration=calibration,
@@ -121,7 +126,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     told = []
     if outcome.failure:
         told.append(f"The run could not go on: {outcome.failure}")
-    if outcome.busy > _BUSY:
+    if outcome.busy > _BUSY and outcome.seconds >= _SHORT:
         told.append(
             f"The load generator used {outcome.busy * 100:.0f} % of a core: these figures may be "
             "its own, and not those of the server."

@@ -116,7 +116,12 @@ def methods_of(report: Report) -> Sequence[str]:
 
 def shown_options(report: Report) -> Mapping[str, Any]:
     """Return the options of a run, without the values of metadata: they may be secrets."""
-    return {key: _without_values(key, value) for key, value in report.options.items()}
+    return without_metadata(report.options)
+
+
+def without_metadata(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by their keys, without the values of metadata: they may be secrets."""
+    return {key: _without_values(key, value) for key, value in options.items()}
 
 
 def _without_values(key: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold.

@@ -67,7 +67,7 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     service: Clock
     response: Clock
     trailers: Mapping[str, Mapping[str, int]] = msgspec.field(default_factory=dict)
-    """How often each counted trailer had each value."""
+    """How often each counted trailer had each value; also of calls that are skipped."""
 
 
 class Second(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,8 +126,15 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     response: Clock
     calls: Sequence[CallReport]
     timeline: Sequence[Second]
+    scenario: Mapping[str, Any] | None = None
+    """What the calls of a scenario had to do, by the keys of its file; None: it was none.
+
+    Without what may be secret or is another one elsewhere: data, metadata, and paths.
+    """
     messages_sent: int = 0
+    """In all calls, also in those that are skipped."""
     messages_received: int = 0
+    """The same."""
     calibration: float | None = None
     """Calls per second of a bare echo on this machine, just before the run."""
     failure: str = ""

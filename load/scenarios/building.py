@@ -40,6 +40,7 @@ def job_of(scenario: Scenario) -> Job:
                         each.config.metadata or {},
                         rows=rows[each.rows] if each.rows else None,
                         order=each.order,
+                        count=each.config.stream_call_count,
                     ),
                     weight=each.weight,
                     timeout=seconds(each.config.timeout),

@@ -47,25 +47,23 @@ def read_rhythm(document: Table) -> Rhythm:
 
 
 def _of_users(table: Table) -> Rhythm:
+    table.allow("count", "stages", "pause", "every")
     if "pause" in table and "every" in table:
         raise table.wrong("", "pause and every exclude each other: both say when")
-    rhythm = Rhythm(
+    return Rhythm(
         workers=_ramp(table, "count", whole=True),
         rate=Ramp(),
         pause=table.take("pause", _pause, None),
         every=table.take("every", _interval, None),
     )
-    table.finish()
-    return rhythm
 
 
 def _of_rate(table: Table) -> Rhythm:
-    rhythm = Rhythm(
+    table.allow("per-second", "stages", "workers")
+    return Rhythm(
         workers=Ramp(start=table.take("workers", count, _WORKERS)),
         rate=_ramp(table, "per-second", whole=False),
     )
-    table.finish()
-    return rhythm
 
 
 def _ramp(table: Table, constant: str, *, whole: bool) -> Ramp:
@@ -80,13 +78,13 @@ def _ramp(table: Table, constant: str, *, whole: bool) -> Ramp:
 
 
 def _stage(table: Table, *, whole: bool) -> Stage:
+    table.allow("duration", "target")
     stage = Stage(
         duration=table.demand("duration", duration, "how long it takes, such as 30s"),
         target=table.demand("target", amount, "how many there are in the end of it"),
     )
     if whole and stage.target % 1:
         raise table.wrong("target", f"must be a whole number, and is {stage.target!r}")
-    table.finish()
     return stage
 
 

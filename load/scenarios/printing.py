@@ -1,11 +1,12 @@
 """A scenario as a file says it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from load.config.durations import format_duration
+from load.config.options import OPTIONS, Kind
 from load.config.pacing import call_limit, time_limit
 from load.config.printing import to_file
 from load.data.choosing import Order
@@ -14,6 +15,14 @@ from load.scenarios.model import Rows, Scenario, ScenarioCall
 from load.scenarios.options import BY_FIELD, OF_CALLS, SHARED
 
 _NANOSECONDS = 1_000_000_000
+_UNTOLD: Final = frozenset(
+    {
+        "file",
+        *(option.key for option in OPTIONS if option.kind in (Kind.DATA, Kind.PATH)),
+        *(BY_FIELD[field].key for field in ("metadata", "reflect_metadata", "import_paths")),
+    }
+)
+"""What may be secret, or is another one elsewhere."""
 
 
 def to_document(scenario: Scenario) -> dict[str, Any]:
@@ -32,6 +41,20 @@ def to_document(scenario: Scenario) -> dict[str, Any]:
         "trailers": [*scenario.trailers],
         "thresholds": [*scenario.thresholds],
     }
+
+
+def to_told(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as reports tell of it: without data, metadata and the paths of files."""
+    document = to_document(scenario)
+    return {
+        **_told(document),
+        "rows": {name: _told(rows) for name, rows in document["rows"].items()},
+        "calls": [_told(call) for call in document["calls"]],
+    }
+
+
+def _told(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in _UNTOLD}
 
 
 def _options(scenario: Scenario) -> dict[str, Any]:

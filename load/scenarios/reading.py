@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,9 @@ from load.scenarios.options import BY_FIELD, OF_CALLS, OF_REPORTS, ORIGINS, SHAR
 from load.scenarios.pacing import Rhythm, read_rhythm
 from load.scenarios.tables import Table, count, duration, positive, text, texts
 from load.targets.methods import parse_call
+
+_OWN: Final = ("users", "rate", "warm-up", "rows", "calls", "thresholds", "trailers")
+"""The keys of scenarios that are no options of ghz."""
 
 
 def read_scenario(
@@ -49,6 +52,7 @@ def read_scenario(
             key = BY_FIELD[field].key
             raise ConfigError(f"{key}: the scenario says that, in its own way: leave out the flag")
     document = Table(read_document(path, "scenario")[1], path)
+    document.allow(*_keys(SHARED), *_OWN)
     folder = Path(path).parent
     said = _options(document, SHARED, folder)
     rhythm = read_rhythm(document)
@@ -66,9 +70,12 @@ def read_scenario(
         # `max-duration` is how options say that both a time and a number end a run.
         warnings=list(warnings_of(msgspec.structs.replace(config, max_duration=0))),
     )
-    document.finish()
     _check_names(scenario, document)
     return scenario
+
+
+def _keys(fields: Sequence[str]) -> Sequence[str]:
+    return [BY_FIELD[field].key for field in fields]
 
 
 def _options(table: Table, fields: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -129,6 +136,7 @@ def _rows(document: Table, folder: Path, given: Mapping[str, str]) -> Mapping[st
     rows: dict[str, Rows] = {}
     tables = document.tables("rows")
     for name, table in tables.items():
+        table.allow("file", "of", "first")
         file = table.take("file", text, "")
         of = table.take("of", text, "")
         if of and of not in rows:
@@ -139,7 +147,6 @@ def _rows(document: Table, folder: Path, given: Mapping[str, str]) -> Mapping[st
             raise ConfigError(f"rows: {name} has no file of its own, it is a part of {of}")
         path = given.get(name) or (str(folder / file) if file else "")
         rows[name] = Rows(path, of, table.take("first", count, None))
-        table.finish()
     for name in given:
         if name not in rows:
             raise ConfigError(f"rows: the scenario has no rows {name!r}; there is {_list(rows)}")
@@ -147,6 +154,7 @@ def _rows(document: Table, folder: Path, given: Mapping[str, str]) -> Mapping[st
 
 
 def _call(table: Table, shared: Config, folder: Path) -> ScenarioCall:
+    table.allow(*_keys(OF_CALLS), "weight", "rows", "order")
     said = _options(table, OF_CALLS, folder)
     table.demand("call", text, "which method, as package.Service/Method")
     try:
@@ -158,14 +166,12 @@ def _call(table: Table, shared: Config, folder: Path) -> ScenarioCall:
     # Where one says where its method is defined, what holds for the others does not for it.
     unsaid = dict.fromkeys(ORIGINS, "") if any(key in said for key in ORIGINS) else {}
     metadata = {**(shared.metadata or {}), **said.pop("metadata", {})}
-    call = ScenarioCall(
+    return ScenarioCall(
         config=msgspec.structs.replace(shared, **(unsaid | said), metadata=metadata or None),
         weight=table.take("weight", positive, 1.0),
         rows=table.take("rows", text, ""),
         order=table.take("order", _order, Order.IN_TURN),
     )
-    table.finish()
-    return call
 
 
 def _order(value: object) -> Order:

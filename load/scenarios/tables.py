@@ -1,7 +1,7 @@
 """Tables of a document, read key by key."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from load.config.durations import parse_duration
@@ -13,7 +13,7 @@ _SECOND: Final = 1_000_000_000
 
 
 class Table:
-    """A table of which every key must be taken by somebody, and errors tell where they are."""
+    """A table whose errors tell where they are."""
 
     def __init__(self, content: Mapping[str, Any], path: str, where: str = "") -> None:
         """Read a table.
@@ -26,10 +26,12 @@ class Table:
         self._content = content
         self._path = path
         self._where = where
-        self._known: list[str] = []
 
     def __contains__(self, key: str) -> bool:
         return key in self._content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._content)
 
     def take(self, key: str, read: Callable[[Any], _Value], default: _Default) -> _Value | _Default:
         """Return the value of a key, or the default where it is not there.
@@ -37,7 +39,6 @@ class Table:
         Raises:
             ConfigError: It is not what `read` takes; the text names file and key.
         """
-        self._known.append(key)
         return self._read(key, read) if key in self else default
 
     def demand(self, key: str, read: Callable[[Any], _Value], what: str) -> _Value:
@@ -46,7 +47,6 @@ class Table:
         Raises:
             ConfigError: It is not, or not what `read` takes.
         """
-        self._known.append(key)
         if key not in self:
             raise self.wrong(key, f"is missing: {what}")
         return self._read(key, read)
@@ -67,7 +67,7 @@ class Table:
             ConfigError: It has something else.
         """
         inner = self.table(key)
-        return {name: inner.table(name) for name in inner.take_all()}
+        return {name: inner.table(name) for name in inner}
 
     def sequence(self, key: str) -> "Sequence[Table]":
         """Return the tables in the array that a key has.
@@ -79,22 +79,19 @@ class Table:
         place = self._place(key)
         return [Table(each, self._path, f"{place}[{index}]") for index, each in enumerate(content)]
 
-    def take_all(self) -> Sequence[str]:
-        """Return all keys: whatever they are, they are known."""
-        self._known.extend(self._content)
-        return list(self._content)
+    def allow(self, *known: str) -> None:
+        """Check that there are no other keys.
 
-    def finish(self) -> None:
-        """Check that all keys have been taken.
+        Before any is read: a key that is missing may be there, spelt otherwise.
 
         Raises:
             ConfigError: There is one that nobody knows.
         """
         for key in self._content:
-            if key not in self._known:
-                near = difflib.get_close_matches(key, self._known, n=1)
-                known = ", ".join(self._known)
-                hint = f"did you mean {near[0]!r}?" if near else f"there is {known}"
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                there = ", ".join(known)
+                hint = f"did you mean {near[0]!r}?" if near else f"there is {there}"
                 raise self.wrong(key, f"there is no such key; {hint}")
 
     def wrong(self, key: str, why: str) -> ConfigError:

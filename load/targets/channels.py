@@ -13,6 +13,8 @@ import grpc.aio
 from load.jobs import Credentials, Target
 from load.targets.trust import trusting
 
+_NOT_TLS: Final = "WRONG_VERSION_NUMBER"
+"""How TLS tells that the other side says something else."""
 _LEAST_KEEPALIVE = 10
 """In seconds. Go's gRPC does not ping more often: servers take that for an attack."""
 _BUNDLES: Final = (
@@ -63,6 +65,8 @@ def reason_of(code: grpc.StatusCode, details: str | None) -> str:
     """Return in one line why a call failed that should tell whether a server can be reached."""
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return "no answer in time"
+    if _NOT_TLS in (details or ""):
+        return "it does not speak TLS; --insecure calls it without"
     first, *_ = (details or "").splitlines() or [""]
     # Of all the layers that gRPC tells, the innermost is the reason.
     reason = first.rpartition("last error: ")[2].removeprefix("UNKNOWN: ")

@@ -1,16 +1,20 @@
 """Calls are made as the job says, and counted by how they ended: on a server of known behaviour."""
 
+import asyncio
 import statistics
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from load.calls import Stream
+from load.calls import Source, Stream
 from load.engine.running import Run
 from load.jobs import Ramp, Shape, Stop
 from tests.support.load_jobs import (
     Broken,
+    Failing,
+    FailingLater,
     Numbered,
     Regenerated,
     Same,
@@ -28,6 +32,8 @@ _CUT_OFF = (
     "rpc error: code = Unavailable desc = "
     "error reading from server: use of closed network connection"
 )
+
+SECONDS = 10
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +295,50 @@ async def test_data_that_makes_no_message_ends_the_run(probe: Probe) -> None:
     result = await run_here(job_of(probe.target, call_of(source=Broken()), total=10))
     assert result.count == 3
     assert result.end.failure == "no message can be made of it"
+
+
+@pytest.mark.parametrize(
+    "method, source, pace",
+    [
+        ("Echo", Failing(), {}),
+        ("Echo", Failing(), {"rate": Ramp(start=300)}),
+        ("Echo", Failing(), {"rate": Ramp(start=300), "asynchronous": True}),
+        ("Echo", Failing(), {"pause": (0.001, 0.002)}),
+        ("Chat", FailingLater(), {}),
+        ("Chat", FailingLater(), {"rate": Ramp(start=300), "asynchronous": True}),
+    ],
+)
+async def test_what_nobody_foresees_ends_the_run(
+    probe: Probe, method: str, source: Source, pace: dict[str, Any]
+) -> None:
+    """For all workers, also in a run that would never end; it is told with its type."""
+    job = job_of(probe.target, call_of(method, source), workers=4, **pace)
+    async with asyncio.timeout(SECONDS):
+        result = await run_here(job)
+    assert result.count >= 20 - 4
+    assert set(result.statuses) == {"OK"}
+    assert result.end.failure == "ValueError: not this one"
+
+
+@pytest.mark.parametrize(
+    "method, stream",
+    [
+        ("Echo", Stream()),
+        ("Repeat", Stream()),
+        ("Collect", Stream(interval=20)),
+        ("Chat", Stream(interval=20)),
+    ],
+)
+async def test_workers_that_are_cancelled_go(probe: Probe, method: str, stream: Stream) -> None:
+    """Who is cancelled makes no further call, although a closed connection looks the same."""
+    silent = [message("RepeatRequest", messages=2, interval_milliseconds=20_000)]
+    call = call_of(method, Same(silent if method == "Repeat" else [b"", b""]), stream=stream)
+    job = job_of(probe.target, call, workers=3)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await run_here(job)
+    await asyncio.sleep(0)  # For the tasks beside the workers.
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_run_that_is_halted(slow: Probe) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from load.cli import main
 from load.config.options import OPTIONS, Kind
+from load.gates.exits import THRESHOLD_FAILED
 from tests.support.command_line import eventually
 from tests.support.probe import PROTO, SERVICE, Probe, probe_server
 
@@ -85,6 +87,7 @@ def test_a_run_is_reported_as_the_server_has_seen_it(tmp_path: Path) -> None:
     config.write_text('total = 10\nconcurrency = 4\nnonsense = 1\n[data]\nname = "a"\n')
     report, log = tmp_path / "report.json", tmp_path / "log"
     flags = ["--config", str(config), "-n", "100", "--tags", '{"a": "b"}', "--name", "the run"]
+    flags += ["--metadata", '{"authorization": "hush"}', "--reflect-metadata", '{"key": "hush"}']
     with probe_server("--fail-every", "10", "--code", "UNAVAILABLE") as probe:
         result = patron_load(
             *flags, *ECHO, "-O", "pretty", "-o", str(report), "--debug", str(log), probe.target
@@ -107,6 +110,9 @@ def test_a_run_is_reported_as_the_server_has_seen_it(tmp_path: Path) -> None:
         "Writing the report",
     ]
     assert lines[0]["config"]["total"] == 100
+    assert "authorization" in lines[0]["config"]["metadata"]
+    assert "hush" not in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert any("'nonsense' is unknown" in line["message"] for line in lines)
     shown = patron_load("report", str(report), "-O", "csv")
     assert shown.stdout.count("\n") > 100
@@ -165,6 +171,7 @@ def closed_port() -> str:
         ((*ECHO, "--threshold", "p95<2"), "p95<2"),
         ((*ECHO, "--threshold", "Nope:p95<2s"), "Nope"),
         ((*ECHO, "--runs", "5"), "runs: goes with against"),
+        ((*ECHO, "--no-insecure"), "does not speak TLS; --insecure calls it without"),
         ((*ECHO, "--max-regression", "5%"), "max-regression: goes with against or baseline"),
         ((*ECHO, "--baseline", "none.json"), "none.json"),
         (("report", "none.json"), "none.json: No such file"),
@@ -275,6 +282,25 @@ def test_ctrl_c_ends_a_run_and_leaves_its_report(probe: Probe) -> None:
     assert told["endReason"] == "cancel"
     assert told["count"] > 0
     assert "Ending the run." in stderr
+
+
+@pytest.mark.parametrize("gate, status", [((), 130), (("--threshold", "p95<2s"), THRESHOLD_FAILED)])
+def test_ctrl_c_before_the_first_call_is_no_success(gate: Sequence[str], status: int) -> None:
+    """Nothing was measured; the report says so."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        flags = ("--proto", str(PROTO), "-n", "5", "-c", "1", "-O", "json", *gate, target)
+        with subprocess.Popen(
+            [*COMMAND, *ECHO, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            silent.settimeout(SECONDS)
+            # Whoever connects is a process of a run: by now Ctrl-C is heard.
+            with silent.accept()[0]:
+                process.send_signal(signal.SIGINT)
+                stdout, stderr = process.communicate(timeout=SECONDS)
+    assert process.returncode == status, stderr
+    told = json.loads(stdout)
+    assert (told["endReason"], told["count"]) == ("cancel", 0)
 
 
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

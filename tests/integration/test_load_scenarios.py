@@ -1,6 +1,7 @@
 """Scenarios, run against a server of known behaviour."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,11 @@ def test_calls_are_made_in_their_shares_with_their_rows(scenario: Path) -> None:
     names = {each.request.name for each in told.seen if each.method == "Echo"}
     assert names == {"Ada Echo", "Bob Echo", "Cy Echo", "Di Echo"}
     report: Any = json.loads(result.stdout)
+    told_of_it = report["patron"]["scenario"]
+    assert [call["weight"] for call in told_of_it["calls"]] == [3, 1]
+    assert told_of_it["users"]["pause"] == ["1ms", "1ms"]
+    assert told_of_it["rows"] == {"shops": {}, "some": {"of": "shops", "first": 2}}
+    assert not re.search("data|metadata|proto|csv|Row", json.dumps(told_of_it))
     assert (report["name"], report["count"], report["endReason"]) == ("two calls", 400, "normal")
     assert (report["options"]["concurrency"], report["options"]["total"]) == (10, 400)
     echo, chat = report["patron"]["calls"]
@@ -135,7 +141,11 @@ def test_what_cannot_be_called_is_told_at_once_with_the_call(
 def test_threshold_of_a_scenario_ends_it_with_99(scenario: Path, probe: Probe) -> None:
     """A scenario says itself what must hold."""
     scenario.write_text(SCENARIO.replace("p95<10s", "p95<1ns"))
-    assert patron_load(scenario, probe.target).exit_code == 99
+    log = scenario.with_name("log")
+    assert patron_load(scenario, "--debug", str(log), probe.target).exit_code == 99
+    assert "thresholds" in log.read_text()
+    # What may be a secret is not there.
+    assert ".Row.id" not in log.read_text()
 
 
 def test_print_config_shows_the_scenario_and_opens_nothing(scenario: Path) -> None:
@@ -144,6 +154,18 @@ def test_print_config_shows_the_scenario_and_opens_nothing(scenario: Path) -> No
     result = patron_load(scenario, "--print-config", "--total", "7", "nobody:1")
     printed = json.loads(result.stdout)
     assert (printed["total"], printed["host"], len(printed["calls"])) == (7, "nobody:1", 2)
+
+
+@pytest.mark.parametrize("flags", [["--print-config"], []])
+def test_threshold_that_is_none_is_told_before_anything_else(
+    scenario: Path, flags: list[str]
+) -> None:
+    """By the file that has it; the server, which nobody could reach, is not asked."""
+    scenario.write_text(SCENARIO.replace("Echo:p95<10s", "p95<2"))
+    result = patron_load(scenario, *flags)
+    assert result.exit_code == 1
+    assert f"{scenario}: threshold 'p95<2': the limit of p95 is a duration" in result.stderr
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(

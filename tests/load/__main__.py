@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
+from load.report.figures import shown_options
 from load.report.formats import render
+from load.report.model import Report
 from load.report.reading import read_report
 from tests.load.world import calls
 from tests.load.world.databases import running_databases
@@ -45,7 +48,8 @@ def main(*, merchants: int, arguments: Sequence[str]) -> None:
     """Serve, call as a scenario says, and report on it in build/load.
 
     ARGUMENTS are those of patron-load: another --scenario, or a --config of ghz, which is given the
-    token of a merchant. Without them 100 users call. The exit code is that of patron-load.
+    token of a merchant. Without them 100 users call. The exit code is that of patron-load; that of
+    make is then 2.
     """
     _REPORT.unlink(missing_ok=True)
     data_dir = _FOLDER / "data"
@@ -69,14 +73,18 @@ def main(*, merchants: int, arguments: Sequence[str]) -> None:
 
 def _given(arguments: Sequence[str], tokens: Tokens, merchants: int) -> Sequence[str]:
     """Return the arguments, with what the merchants of this world are called by."""
-    if "--config" in arguments:
+    if _has(arguments, "--config"):
         token = tokens.of(calls.MERCHANTS[0])
         _write_secret(_METADATA, json.dumps({"authorization": f"Bearer {token}"}))
         return [*arguments, "--metadata-file", str(_METADATA)]
     rows = [_row(merchant, tokens) for merchant in range(1, merchants + 1)]
     _write_secret(_ROWS, "".join(json.dumps(row) + "\n" for row in rows))
     given = [*arguments, "--rows", f"merchants={_ROWS}"]
-    return given if "--scenario" in arguments else ["--scenario", str(_SCENARIO), *given]
+    return given if _has(arguments, "--scenario") else ["--scenario", str(_SCENARIO), *given]
+
+
+def _has(arguments: Sequence[str], flag: str) -> bool:
+    return any(each == flag or each.startswith(f"{flag}=") for each in arguments)
 
 
 def _row(merchant: int, tokens: Tokens) -> dict[str, Any]:
@@ -101,14 +109,24 @@ def _run(command: Sequence[str]) -> int:
     """Run a command, and return its exit code; Ctrl-C is for it alone."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+        # Until its secrets are gone, nobody else may read the report.
+        return subprocess.run(command, cwd=REPOSITORY, check=False, umask=0o077).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 
 
+def _without_secrets(path: Path) -> Report:
+    """Return a report, its file without the values of metadata: a job keeps it for everybody."""
+    report = read_report(path)
+    if report.options.get("metadata"):
+        report = msgspec.structs.replace(report, options=shown_options(report))
+        path.write_text("".join(render(report, "json")), encoding="utf-8")
+    return report
+
+
 def _show(path: Path) -> None:
     """Show a report, make a page of it, and in a job on GitHub its summary."""
-    report = read_report(path)
+    report = _without_secrets(path)
     page = path.with_suffix(".html")
     page.write_text("".join(render(report, "html")), encoding="utf-8")
     if summary := os.environ.get(_SUMMARY_OF_A_JOB):

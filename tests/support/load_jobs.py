@@ -72,6 +72,28 @@ class Broken:
         return Payload((b"",))
 
 
+class Failing:
+    """Makes messages for all calls but one, for which it raises what nobody foresees."""
+
+    def payload(self, moment: Moment) -> Payload:
+        if moment.number == 20:
+            raise ValueError("not this one")
+        return Payload((b"",))
+
+
+class FailingLater(Regenerated):
+    """The same while messages of the call are sent."""
+
+    def payload(self, moment: Moment) -> Payload:
+        if moment.number == 20:
+            return Payload((b"", b""), regenerate=self._fail)
+        return super().payload(moment)
+
+    @staticmethod
+    def _fail(index: int) -> bytes:
+        raise ValueError("not this one")
+
+
 def call_of(method: str = "Echo", source: Any = None, **options: Any) -> Call:
     """Return a call of the probe."""
     kind = _KINDS[method]

@@ -262,6 +262,13 @@ def test_digits_and_instants_in_data_are_kept(tmp_path: Path) -> None:
     assert from_flag(data, '{"id": 9007199254740993}') == {"id": 9007199254740993}
 
 
+def test_an_empty_array_is_data_of_streams_by_a_flag_and_in_a_file(tmp_path: Path) -> None:
+    """Whether the method takes it is known later: a client that streams may send nothing."""
+    [data] = [option for option in OPTIONS if option.field == "data"]
+    assert from_flag(data, "[]") == []
+    assert read_config(written(tmp_path, "json", '{"data": []}')).config.data == []
+
+
 @pytest.mark.parametrize(
     "form,text,told",
     [
@@ -278,7 +285,7 @@ def test_digits_and_instants_in_data_are_kept(tmp_path: Path) -> None:
         ),
         ("json", '{"tags": []}', "tags: must be an object of texts, and is an array"),
         ("json", '{"import-paths": "a,b"}', "import-paths: must be an array of texts"),
-        ("json", '{"data": []}', "data: must be an object, or an array of objects, and has none"),
+        ("json", '{"data": 1}', "data: must be an object, or an array of objects, and is 1"),
         ("json", '{"data": [1]}', "data: must be .*, and in it is 1"),
         ("json", '{"format": "xml"}', "format: must be summary, .* or github, and is 'xml'"),
         ("json", '{"duration-stop": "x"}', "duration-stop: must be close, wait or ignore"),
@@ -287,6 +294,7 @@ def test_digits_and_instants_in_data_are_kept(tmp_path: Path) -> None:
         ("json", '{"data": {"a": NaN}}', "this is no JSON: NaN"),
         ("json", '{"total": 5} x', "this is no JSON: Extra data, line 1, column 14"),
         ("json", "[]", "must be an object of options"),
+        ("yaml", "threshold: p95<2s", "threshold: say it by its flag, or in a scenario"),
         ("toml", "total = x", "this is no TOML: .*line 1"),
         ("yaml", "total: 5\n  x: 1", "this is no YAML: .*, line 2, column 4"),
         ("yaml", "data: {1: x}", "data: the key 1 must be a text: put it in quotes"),
@@ -389,4 +397,10 @@ def test_what_has_no_effect_is_warned_of() -> None:
     assert list(resolve("", {**CALL, **flags}).warnings) == [
         "cacert, cname: no effect: insecure is without TLS",
         "lb-strategy: no effect unless the host is dns:///name:port",
+    ]
+    doubled = {"data": {}, "data_file": "a", "metadata": {"a": "b"}, "metadata_file": "b"}
+    assert list(resolve("", {**CALL, **doubled, "output": "a/b.html"}).warnings) == [
+        "data: has no effect: data-file goes first",
+        "metadata: has no effect: metadata-file goes first",
+        "format: a/b.html will be a summary; for html, say so",
     ]

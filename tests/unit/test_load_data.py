@@ -325,6 +325,17 @@ def _of_rows(data: Any, metadata: dict[str, str] | None = None, **options: Any) 
     return sent
 
 
+def test_an_empty_array_is_a_stream_of_no_messages() -> None:
+    """Unless it shall be begun anew until there are so many; other calls refuse it."""
+    assert _messages(_source("Collect", data=[]).payload(_moment())) == []
+    with pytest.raises(ConfigError, match=r"stream-call-count: .* empty array"):
+        _source("Collect", data=[], stream_call_count=2)
+    with pytest.raises(ConfigError, match=r"stream-call-count: .* empty array"):
+        source_of_call(_method("Collect"), [], {}, count=2)
+    with pytest.raises(DataError, match="data: is an empty array"):
+        source_of_call(_method(), [], {})
+
+
 def test_rows_are_used_evenly_and_those_of_a_call_belong_together() -> None:
     """In turn whatever the numbers of the calls; what depends on the row alone is kept."""
     made = _of_rows({"name": "{{.Row.name}}"}, {"id": "{{.Row.id}}"})

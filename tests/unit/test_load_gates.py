@@ -142,3 +142,16 @@ def test_report_by_ghz_keeps_no_gates() -> None:
     """It has no place for them."""
     with pytest.raises(ValueError, match="None"):
         exits.keep(msgspec.structs.replace(_report(), patron=None))
+
+
+def test_a_run_that_was_interrupted_shows_nothing_that_it_has_not_missed() -> None:
+    """What it kept is inconclusive, for it might not have kept it; what it did not has failed."""
+    early = msgspec.structs.replace(_report(10), end_reason="cancel")
+    gates = Gates(thresholds=[parse_threshold("p95<2s"), parse_threshold("p95<1ms")])
+
+    report = run_gated(one_call("127.0.0.1:1"), gates, lambda _job: early, say=lambda _line: None)
+
+    assert report.patron is not None
+    kept, missed = report.patron.gates
+    assert (kept.outcome, missed.outcome) == ("inconclusive", "fail")
+    assert kept.gap.endswith("but the run was ended early")

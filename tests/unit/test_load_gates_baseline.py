@@ -1,6 +1,7 @@
 """A run beside a stored report: what is compared, and which reports are refused."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,54 @@ def test_baseline_of_another_machine_or_scenario_is_refused(tmp_path: Path) -> N
     assert f"calls {CALL} there, {CALL}, b.C.D here" in _checked(
         baseline, "5f3a91", [CALL, "b.C.D"]
     )
+
+
+def _scenario(**changes: Any) -> dict[str, Any]:
+    calls = [
+        {"call": "shop.v1.Orders/List", "weight": 3.0, "rows": "shops", "timeout": "1s"},
+        {"call": CALL, "weight": 1.0},
+    ]
+    users = {"count": 3, "pause": ["100ms", "300ms"]}
+    rows: dict[str, Any] = {"shops": {}}
+    told = {"name": "a", "connections": 3, "warm-up": "1s", "users": users, "rows": rows}
+    return {**told, "calls": calls, "thresholds": ["p95<1s"], **changes}
+
+
+def _weights(*weights: float) -> Sequence[Any]:
+    return [
+        {**call, "weight": weight}
+        for call, weight in zip(_scenario()["calls"], weights, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "scenario, says",
+    [
+        (None, "scenario one there, none here"),
+        (_scenario(calls=_weights(1, 3)), f"calls.{CALL}.weight 1.0 there, 3 here"),
+        (_scenario(users={"count": 3}), "users.pause ['100ms', '300ms'] there, none here"),
+        (_scenario(users={"stages": [{"duration": "1s", "target": 3}]}), "users.stages none there"),
+        (_scenario(**{"warm-up": "2s"}), "warm-up 1s there, 2s here"),
+        (_scenario(rows={"shops": {"first": 2}}), "rows.shops.first none there, 2 here"),
+        # Neither the order of calls, nor what is asked of the run, nor what options tell already.
+        (_scenario(calls=[*reversed(_weights(3, 1))], thresholds=[], name="b"), ""),
+        (_scenario(connections=4), ""),
+    ],
+)
+def test_baseline_of_another_scenario_is_refused(
+    tmp_path: Path, scenario: Mapping[str, Any] | None, says: str
+) -> None:
+    """What it asked of the server differs: that is told, by its key."""
+    options = {**OPTIONS, "connections": 3}
+    baseline = read_baseline(_stored(tmp_path, _with(_run(options=options), scenario=_scenario())))
+    check = partial(baseline.check, machine="5f3a91", options=_changed(connections=3), calls=[CALL])
+    check(scenario=_scenario())
+    if not says:
+        check(scenario=scenario)
+        return
+    with pytest.raises(ReportError) as refused:
+        check(scenario=scenario)
+    assert says in str(refused.value)
 
 
 def test_run_that_shows_nothing_is_inconclusive(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ class _User:
     pass
 
 
+class _Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 def test_a_timetable_is_kept_whatever_calls_take() -> None:
     """What is late is meant to begin when it was, and only once; then nobody waits."""
     user, other = _User(), _User()
@@ -106,6 +111,45 @@ def test_parts_of_several_processes_come_to_what_one_would_have_told() -> None:
     calls = {call.call: (call.service, call.errors) for call in merged.patron.calls}
     assert calls == {call.call: (call.service, call.errors) for call in whole.patron.calls}
     assert set(calls) == {"probe.v1.Probe.Echo", "GET /health"}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [None, {}, {"status": 200, "messages_sent": "many", "time_since_meant": "noon"}, [1], object()],
+)
+@pytest.mark.parametrize("request_type", ["GET", "unary"])
+def test_events_of_other_users_are_calls_whatever_their_context_is(
+    request_type: str, context: object
+) -> None:
+    """They end as OK or Unknown, by whether they failed, and harm no call beside them."""
+    rows, session = Rows(), Session()
+    _add(rows, 5, 1)
+    rows.add(request_type, "/health", 3, context=context)
+    rows.add(request_type, "/health", None, exception="refused", context=context, response=None)
+    _add(rows, 5, 7)
+    session.add("local", rows.take())
+    report = _report(session)
+    assert report.status_code_distribution == {"OK": 2, "Unknown": 1, "Internal": 1}
+    assert report.error_distribution == {"refused": 1, "no 1": 1}
+
+
+@pytest.mark.parametrize("wrong", [{"response_time": 1e30}, {"exception": _Unspeakable()}])
+def test_an_event_that_cannot_be_kept_leaves_nothing(wrong: dict[str, Any]) -> None:
+    """Its listener raises, of which locust tells; the calls around it are reported."""
+    rows, session = Rows(), Session()
+    event: dict[str, Any] = {"request_type": "GET", "name": "/wrong", "response_time": 1.0, **wrong}
+    with pytest.raises((OverflowError, RuntimeError)):
+        rows.add(**event)
+    session.add("local", rows.take())
+    _add(rows, 5, 1)
+    with pytest.raises((OverflowError, RuntimeError)):
+        rows.add(**event)
+    _add(rows, 5, 7)
+    session.add("local", rows.take())
+    report = _report(session)
+    assert report.status_code_distribution == {"OK": 1, "Internal": 1}
+    assert report.patron is not None
+    assert [call.call for call in report.patron.calls] == ["probe.v1.Probe.Echo"]
 
 
 _SHAPES: Final = """

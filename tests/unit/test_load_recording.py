@@ -203,6 +203,20 @@ def test_two_clocks_and_several_calls() -> None:
     assert "  p99.9:\t1.00 s\n" in summary
 
 
+@pytest.mark.parametrize("seconds, warnings", [(0.0015, 0), (0.49, 0), (0.5, 1)])
+def test_a_short_run_shows_nothing_of_the_load_generator(seconds: float, warnings: int) -> None:
+    """A few calls at once keep it busy, whatever the server does."""
+    job = _job("C")
+    recording = Recording(job)
+    recording.add(Told(0, _chunk([_BEGAN] * 4, [_MS] * 4)))
+
+    report = _report(recording, job, seconds=seconds, busy=0.92)
+
+    assert report.patron is not None
+    assert len(report.patron.warnings) == warnings
+    assert report.patron.generator_busy == 0.92
+
+
 def test_what_the_summary_adds() -> None:
     """Calls, gates and warnings come after what ghz tells, when there are any."""
     job = _job("C", "D")

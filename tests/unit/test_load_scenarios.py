@@ -111,6 +111,16 @@ def _with(**changes: Any) -> Callable[[dict[str, Any]], None]:
     "change,message",
     [
         (_with(thresholdz=[]), "thresholdz: there is no such key; did you mean 'thresholds'?"),
+        (
+            _with(duration=None, durtion="1s"),
+            "durtion: there is no such key; did you mean 'duration'?",
+        ),
+        (
+            _with(users={"stages": [{"duraton": "1s", "target": 1}]}),
+            "users.stages[0].duraton: there is no such key; did you mean 'duration'?",
+        ),
+        (_in_call(call=None, cal="a.B/C"), "calls[1].cal: there is no such key; did you mean"),
+        (_in("rows", more={"fil": "a.csv"}), "rows.more.fil: there is no such key; did you mean"),
         (_with(concurrency=3), "concurrency: there is no such key; "),
         (_in("users", paus="1s"), "users.paus: there is no such key; did you mean 'pause'?"),
         (_in_call(wieght=1), "calls[1].wieght: there is no such key; did you mean 'weight'?"),

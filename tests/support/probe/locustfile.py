@@ -6,10 +6,11 @@ With `CALLS_FOLDER`, each process writes there, to a file of its own, how long e
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 from locust import constant, events, task
+from locust.exception import StopUser
 
 from load.locust_plugin import GrpcUser, constant_pacing
 from tests.support.probe.contract import message_class
@@ -90,6 +91,7 @@ class CutOff(ProbeUser):
     """Is stopped while it is answered, or looks away from a stream."""
 
     wait_time = constant(100)
+    duration_stop: ClassVar[str | None] = "close"
 
     @task
     def take(self) -> None:
@@ -105,7 +107,17 @@ class CutOff(ProbeUser):
 class CutOffInSilence(CutOff):
     """The same, but nobody is to know."""
 
-    duration_stop = "ignore"
+    duration_stop = GrpcUser.duration_stop
+
+
+class HasEnough(ProbeUser):
+    """Breaks a stream off, and stops before anything else can run."""
+
+    @task
+    def take(self) -> None:
+        for _ in self.stub.Repeat(_endless()):
+            break
+        raise StopUser
 
 
 class Paced(ProbeUser):

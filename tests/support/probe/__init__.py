@@ -7,12 +7,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from tests.support.certificates import Authority
 from tests.support.probe.contract import message_class
+
+if TYPE_CHECKING:
+    # Each process of a run imports this module, and none of them needs what makes certificates.
+    from tests.support.certificates import Authority
 
 PROTO: Final = Path(__file__).with_name("probe.proto")
 SERVICE: Final = "probe.v1.Probe"
@@ -51,7 +54,7 @@ class Probe:
 
 @contextmanager
 def probe_server(
-    *arguments: str, env: Mapping[str, str] | None = None, authority: Authority | None = None
+    *arguments: str, env: Mapping[str, str] | None = None, authority: "Authority | None" = None
 ) -> Iterator[Probe]:
     """Lend a server; the arguments are those of `python -m tests.support.probe.server --help`.
 
@@ -70,7 +73,7 @@ def probe_server(
 
 @contextmanager
 def _started(
-    command: Sequence[str], env: Mapping[str, str] | None, authority: Authority | None
+    command: Sequence[str], env: Mapping[str, str] | None, authority: "Authority | None"
 ) -> Iterator[Probe]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         try:

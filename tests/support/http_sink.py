@@ -3,9 +3,18 @@
 import gzip
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Final, Self
+
+import brotli
+
+# Sentry's SDK takes brotli where it is installed, which locust sees to.
+_DECODERS: Final[Mapping[str | None, Callable[[bytes], Any]]] = {
+    None: bytes,
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+}
 
 
 class HttpSink:
@@ -18,9 +27,7 @@ class HttpSink:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                sink.take(self.path, body)
+                sink.take(self.path, _DECODERS[self.headers.get("Content-Encoding")](body))
                 self.send_response(200)
                 self.send_header("Content-Length", "2")
                 self.end_headers()
